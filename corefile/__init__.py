@@ -1,0 +1,1 @@
+"""The config language: lexer, directives with their place, argument readers, errors."""

@@ -1,0 +1,3 @@
+"""The Rust core's thin Python face; see `engine/_native.pyi` for the contract."""
+
+from engine._native import *  # noqa: F403

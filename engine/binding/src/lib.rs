@@ -1,0 +1,11 @@
+//! The engine's Python face: converts, and does nothing else.
+
+use pyo3::prelude::*;
+
+mod errors;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    errors::register(module)
+}

@@ -1,0 +1,4 @@
+//! The carrying half of Zoneward: zones, signatures, answers. No Python in it.
+
+pub mod error;
+pub mod name;

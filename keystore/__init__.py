@@ -1,0 +1,1 @@
+"""Private keys: one protocol; encrypted files; import and export."""

@@ -1,0 +1,1 @@
+"""Getting DS to the parent."""

@@ -1,0 +1,1 @@
+"""The plugin API, the built-in plugins, listeners."""

@@ -1,0 +1,1 @@
+"""Policy, key sets, the signing pass, the gate, the scheduler, the state database."""

@@ -1,0 +1,1 @@
+"""Where zones come from, their versions and journals."""

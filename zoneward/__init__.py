@@ -1,0 +1,1 @@
+"""The command: CLI, supervisor, admin API."""
