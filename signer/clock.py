@@ -1,0 +1,55 @@
+"""Time, as the signer sees it: the wall clock dates signatures, the boot clock measures waits."""
+
+import ctypes
+import time
+from pathlib import Path
+from typing import Protocol
+
+import engine
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# adjtimex(2): the return value when no time source disciplines the clock.
+_TIME_ERROR = 5
+# Larger than struct timex on every architecture; all zero asks and sets nothing.
+_TIMEX_BYTES = 512
+
+
+class Clock(Protocol):
+    """Four readings; a test's clock answers them from what the scenario says."""
+
+    def wall(self) -> int:
+        """Unix seconds; people and NTP may set it."""
+
+    def boot(self) -> float:
+        """Seconds since the machine started, suspension included; nobody sets it."""
+
+    def boot_id(self) -> str:
+        """Tells one start of the machine from another."""
+
+    def synchronised(self) -> bool:
+        """Whether the kernel holds that a time source disciplines the wall clock."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def wall(self) -> int:
+        return int(time.time())
+
+    def boot(self) -> float:
+        return engine.boot_time()
+
+    def boot_id(self) -> str:
+        try:
+            return _BOOT_ID.read_text(encoding="ascii").strip()
+        except OSError:
+            # Without an id no two runs count as one start, which is the careful reading.
+            return f"unknown-{time.monotonic_ns()}"
+
+    def synchronised(self) -> bool:
+        try:
+            adjtimex = ctypes.CDLL(None).adjtimex
+        except (OSError, AttributeError):
+            return False
+        state = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        return 0 <= state < _TIME_ERROR

@@ -1,0 +1,64 @@
+"""What `zoneward status` prints, as data; msgspec turns it into JSON. Times are ISO 8601 UTC."""
+
+import msgspec
+
+
+class RecordStatus(msgspec.Struct, frozen=True):
+    """One record of a key: DNSKEY, ZRRSIG, KRRSIG or DS."""
+
+    record: str
+    state: str
+    since: str
+
+
+class KeyStatus(msgspec.Struct, frozen=True):
+    """One key of the zone."""
+
+    fingerprint: str
+    tag: int
+    role: str
+    algorithm: str
+    created: str
+    published: bool
+    signing: bool
+    records: tuple[RecordStatus, ...]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What the zone waits for, on whose evidence, and until when (None: not a matter of time)."""
+
+    what: str
+    evidence: str
+    until: str | None
+
+
+class HoldStatus(msgspec.Struct, frozen=True):
+    reason: str
+    remedy: str
+    since: str
+    token: str | None
+
+
+class VariantStatus(msgspec.Struct, frozen=True):
+    """One block's version of the zone."""
+
+    variant: str
+    serial: int
+    earliest_expiration: str | None
+    signatures_made: int
+    gate_refusals: int
+    observed_serial: int | None
+
+
+class ZoneStatus(msgspec.Struct, frozen=True):
+    """`state`: "signed", "held", "starting" or "refused"."""
+
+    zone: str
+    state: str
+    keys: tuple[KeyStatus, ...]
+    waits: tuple[Waiting, ...]
+    hold: HoldStatus | None
+    next_resign: str | None
+    least_validity: int | None
+    variants: tuple[VariantStatus, ...]
+    alarms: tuple[str, ...]
