@@ -1,0 +1,98 @@
+"""The versions of one zone in one block: on disk first, then current.
+
+A version that was written is what a restart publishes: signing again would give another
+content under the same serial, since ECDSA is not deterministic. The source's last content
+is not kept beside it; what the source gave is marked in the version itself
+(`engine.Zone.source`), so the two can't fall apart in a crash.
+"""
+
+from __future__ import annotations
+
+import shutil
+import string
+from pathlib import Path
+
+import dns.name
+
+import engine
+
+# Differences are folded into a new snapshot when their journal outgrows this many bytes for
+# each record of the zone, and this many in all: about the size of the snapshot itself.
+_JOURNAL_PER_RECORD = 64
+_JOURNAL_LEAST = 1 << 20
+
+_PLAIN = frozenset(string.ascii_lowercase + string.digits + "-_.")
+
+
+def directory_name(origin: dns.name.Name) -> str:
+    """A zone's name as a file name: lower case, without the last dot, odd bytes as %XX."""
+    text = origin.canonicalize().to_text(omit_final_dot=True)
+    if origin == dns.name.root:
+        return "@root"
+    escaped = "".join(
+        char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode())
+        for char in text
+    )
+    # "." and ".." can't occur (no empty labels), a leading dot neither.
+    return escaped
+
+
+class VersionKeeper:
+    """The version being served and the differences that led to it.
+
+    Calls block on the disk; run them in an executor, one at a time for a zone.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._store: engine.ZoneStore | None = None
+        self._current: engine.Zone | None = None
+
+    @property
+    def current(self) -> engine.Zone | None:
+        """The newest version that is on disk."""
+        return self._current
+
+    def open(self) -> engine.Zone | None:
+        """Read what was written last. Raises EngineError "store" on damage, OSError."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store = engine.ZoneStore(str(self.directory))
+        self._current = self._store.load()
+        return self._current
+
+    def write(self, zone: engine.Zone, diff: engine.Diff | None) -> None:
+        """Put a version on disk, fsynced, then make it current. `diff` leads from the
+        current version to it; None replaces the whole. Raises EngineError "io" (a full
+        disk, for one), and the current version stays what it was."""
+        store = self._opened()
+        if diff is None or self._current is None or diff.from_serial != self._current.serial:
+            store.replace(zone)
+        else:
+            store.append(diff)
+        self._current = zone
+
+    def fold(self) -> bool:
+        """Fold a grown journal into a snapshot; True when that was due. What could be
+        transferred by difference before still can."""
+        store, zone = self._opened(), self._current
+        if zone is None:
+            return False
+        if store.journal_bytes() < max(_JOURNAL_LEAST, _JOURNAL_PER_RECORD * zone.record_count):
+            return False
+        store.replace(zone)
+        return True
+
+    def history(self, serial: int) -> list[engine.Diff] | None:
+        """The differences from `serial` to the current version; None when not known."""
+        return self._opened().history(serial)
+
+    def forget(self) -> None:
+        """Remove the versions from the disk: the zone is no longer configured here."""
+        self._store = None
+        self._current = None
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _opened(self) -> engine.ZoneStore:
+        if self._store is None:
+            raise RuntimeError(f"{self.directory} was not opened")
+        return self._store
