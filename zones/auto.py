@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,6 +20,9 @@ from zones.watch import DirectoryWatch
 # CoreDNS's defaults: db.example.org holds example.org.
 DEFAULT_PATTERN = r"db\.(.*)"
 DEFAULT_TEMPLATE = "{1}"
+
+# Larger trees than this are polled only; each watch costs a kernel object.
+_MOST_WATCHED = 1000
 
 _GROUP = re.compile(r"\{(\d+)\}")
 
@@ -47,10 +51,11 @@ class AutoDirectory:
         zones: dict[dns.name.Name, Path] = {}
         passed_over: list[str] = []
         for path in self._files():
-            match = self.pattern.fullmatch(path.name)
+            # Not anchored, as in CoreDNS.
+            match = self.pattern.search(path.name)
             if match is None:
                 continue
-            text = _GROUP.sub(lambda group: _group(match, int(group[1])), self.template)
+            text = _expand(self.template, match)
             try:
                 origin = dns.name.from_text(text).canonicalize()
             except dns.exception.DNSException as error:
@@ -72,10 +77,8 @@ class AutoDirectory:
             with contextlib.ExitStack() as stack:
                 for directory in self._directories():
                     stack.enter_context(watch.subscribe(directory, wake.set))
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), self.reload)
-                except TimeoutError:
-                    pass
                 wake.clear()
             yield Hint(str(self.directory))
 
@@ -94,17 +97,16 @@ class AutoDirectory:
         return sorted(files)
 
     def _directories(self) -> list[Path]:
-        return [self.directory, *(Path(entry[0]) for entry in os.walk(self.directory))][
-            : 1 + _MAX_WATCHED
-        ]
+        below = (Path(entry[0]) for entry in os.walk(self.directory))
+        return [self.directory, *itertools.islice(below, _MOST_WATCHED)]
 
 
-# Deeper trees than this are polled only; each watch costs a kernel object.
-_MAX_WATCHED = 1000
+def _expand(template: str, match: re.Match[str]) -> str:
+    """`template` with {N} replaced by the Nth group; by nothing where there is none."""
+    groups = (match.group(0), *match.groups())
 
+    def group(number: re.Match[str]) -> str:
+        index = int(number[1])
+        return (groups[index] or "") if index < len(groups) else ""
 
-def _group(match: re.Match[str], number: int) -> str:
-    try:
-        return match.group(number) or ""
-    except IndexError:
-        return ""
+    return _GROUP.sub(group, template)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import dns.name
 
 import engine
+from corefile.names import name_wire
 from zones.serial import following
 
 # Members ask again this often, in seconds, when no NOTIFY comes; a catalog never ends.
@@ -17,7 +18,7 @@ _REFRESH, _RETRY, _EXPIRE = 30, 10, 0x7FFFFFFF
 def member_label(zone: dns.name.Name) -> str:
     """A member's label: the same for a zone's name for ever, since a new one means to its
     consumers that the zone starts afresh (RFC 9432 section 5.4)."""
-    return hashlib.sha256(zone.canonicalize().to_wire()).hexdigest()[:32]
+    return hashlib.sha256(name_wire(str(zone.canonicalize()))).hexdigest()[:32]
 
 
 def build(
@@ -43,7 +44,7 @@ def build(
                 "",
             ]
         )
-        return engine.scan_text(text.encode(), catalog.to_wire(), name=str(catalog))
+        return engine.scan_text(text.encode(), name_wire(str(catalog)), name=str(catalog))
 
     if current is None:
         return zone(now % (1 << 32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import attrs
 import dns.name
 
 import engine
+from corefile.names import name_wire
 from zones import foreign
 from zones.source import Hint, SourceError
 from zones.watch import DirectoryWatch
@@ -102,10 +104,8 @@ class FileSource:
         wake = asyncio.Event()
         with self._watch.subscribe(self.path.parent, wake.set):
             while True:
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), self._reload)
-                except TimeoutError:
-                    pass
                 wake.clear()
                 if self._stamp() != self._read:
                     yield Hint(str(self.path))
@@ -144,7 +144,7 @@ class FileSource:
 def read_zone(path: Path, origin: dns.name.Name) -> tuple[engine.Zone, tuple[Path, ...]]:
     """Scan a zone file; also the files it includes directly. Raises SourceError."""
     try:
-        zone = engine.scan(str(path), origin.to_wire(), foreign=foreign.read)
+        zone = engine.scan(str(path), name_wire(str(origin)), foreign=foreign.read)
         included = _included(path)
     except engine.ScanError as error:
         raise SourceError(*scan_problem(error, str(path))) from error

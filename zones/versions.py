@@ -9,10 +9,7 @@ is not kept beside it; what the source gave is marked in the version itself
 from __future__ import annotations
 
 import shutil
-import string
 from pathlib import Path
-
-import dns.name
 
 import engine
 
@@ -20,21 +17,6 @@ import engine
 # each record of the zone, and this many in all: about the size of the snapshot itself.
 _JOURNAL_PER_RECORD = 64
 _JOURNAL_LEAST = 1 << 20
-
-_PLAIN = frozenset(string.ascii_lowercase + string.digits + "-_.")
-
-
-def directory_name(origin: dns.name.Name) -> str:
-    """A zone's name as a file name: lower case, without the last dot, odd bytes as %XX."""
-    text = origin.canonicalize().to_text(omit_final_dot=True)
-    if origin == dns.name.root:
-        return "@root"
-    escaped = "".join(
-        char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode())
-        for char in text
-    )
-    # "." and ".." can't occur (no empty labels), a leading dot neither.
-    return escaped
 
 
 class VersionKeeper:
