@@ -1,0 +1,117 @@
+"""What a Corefile becomes for the engine: the schema of the JSON that `engine.Server.bind` and
+`configure` take. The engine's side of it is engine/core/src/server/config.rs.
+
+Names are absolute, lower-case presentation text ("example.org."); the engine refuses a config
+with a field that it does not know. Everything here is decided: the engine sorts nothing,
+defaults nothing and reads no Corefile.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
+    """One address and port. IPv6 sockets take IPv6 only (IPV6_V6ONLY), so that "0.0.0.0" and
+    "::" stand side by side. `server` is the label that metrics carry ("dns://127.0.0.1:5300",
+    "dns://:53" when bound to all addresses)."""
+
+    server: str
+    address: str
+    port: int
+    udp: bool = True
+    tcp: bool = True
+
+
+class Metrics(msgspec.Struct, frozen=True, tag_field="kind", tag="metrics"):
+    """*prometheus*: count this chain's queries in the series of `server/counters.py`."""
+
+
+class Errors(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="errors"):
+    """*errors*: each SERVFAIL's reason goes to the log ring at level 40 as
+    `{prefix}{rcode} {name} {type}: {reason}`."""
+
+    prefix: str
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="log"):
+    """*log*: a line at level 20 into the log ring for each reply under one of `names` whose
+    class is among `classes`.
+
+    Classes, as CoreDNS has them: "all"; "success" (NOERROR with data, referrals and delegations
+    included); "denial" (NXDOMAIN, and NOERROR without data); "error" (SERVFAIL, NOTIMP, REFUSED and
+    every other rcode). `format` is literal text with replacements in braces, all of them known
+    (`server/plugins/log.py` lists them); a value that a query doesn't have is "-"."""
+
+    names: tuple[str, ...]
+    classes: tuple[Literal["all", "success", "denial", "error"], ...]
+    format: str
+
+
+class Python(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="python"):
+    """A plugin written in Python: the query is parked and handed out by `Server.take`.
+
+    `types` (numbers), `zones` (the query name is at or below one) and `networks` (CIDR text, of
+    the client's address) are its prefilter: all that aren't empty have to match, else the stage
+    is passed over. `plugin` is unique for the process's life, also over `configure`. When nothing
+    came back after `deadline_ms`, or `ParkedQuery.fail` is called, "servfail" answers SERVFAIL
+    and "pass" goes on with the next stage. A reply that it gives is labelled `name` in metrics."""
+
+    plugin: int
+    name: str
+    types: tuple[int, ...] = ()
+    zones: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    deadline_ms: int
+    on_failure: Literal["servfail", "pass"]
+
+
+class Whoami(msgspec.Struct, frozen=True, tag_field="kind", tag="whoami"):
+    """*whoami*: an empty NOERROR answer with the client's address as A or AAAA and an SRV record
+    `_udp.QNAME`/`_tcp.QNAME 0 IN SRV 0 0 PORT .` in the additional section."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
+    """*file*, *auto*, *sign*: answer from the zones published to this chain; the longest that
+    encloses the query name. If the chain's `origins` hold a longer one that has not been
+    published, SERVFAIL with EDE 14 (not ready). If neither holds one, the next stage.
+    `plugin` is the label of these replies in metrics and the log."""
+
+    plugin: str
+
+
+Stage = Metrics | Errors | Log | Python | Whoami | Answer
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """A server block. `id` is `corefile.block_id`, and what `publish` calls it. `origins` are the
+    zones that the Corefile names (not those that *auto* finds). `stages` are in their order;
+    a query that passes the last one unanswered is REFUSED."""
+
+    id: str
+    view: str = ""
+    origins: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Queries on `listeners[listener]` whose name is at or below `origin`, and below no longer
+    origin of that listener, go to the chain with the id `chain`. A DS query whose name is itself
+    an origin goes to the parent's route where there is one with an answer stage. A query that no
+    route takes is REFUSED. `origin` is the label `zone` of the metrics."""
+
+    listener: int
+    origin: str
+    chain: str
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. `threads` is the number of query threads; 0 means one a core."""
+
+    threads: int
+    listeners: tuple[Listener, ...]
+    chains: tuple[Chain, ...]
+    routes: tuple[Route, ...]
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self)

@@ -1,0 +1,95 @@
+"""The engine's statistics (`engine.Server.stats`): their shape, and their way to Prometheus.
+
+The names and labels are CoreDNS's with the prefix `zoneward_` for `coredns_`; buckets too, so
+that its dashboards work after that one replacement.
+"""
+
+import msgspec
+
+DURATION_BUCKETS = tuple(0.00025 * 2**power for power in range(16))
+SIZE_BUCKETS = (
+    *(0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291),
+    *(16000, 32000, 48000, 64000),
+)
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """`counts[i]` observations were at most the i-th bound and above the one before; the last
+    one counts those above all bounds. `sum` is in seconds or octets."""
+
+    counts: list[int]
+    sum: float
+
+
+class Requests(msgspec.Struct, frozen=True):
+    """`proto` "udp" or "tcp"; `family` 1 for IPv4, 2 for IPv6; `type` a mnemonic of the usual
+    types, else "other"."""
+
+    proto: str
+    family: int
+    type: str
+    count: int
+
+
+class Responses(msgspec.Struct, frozen=True):
+    """`plugin` is who answered: the label of an answer stage, a Python plugin's name, "whoami",
+    or empty when the server itself did (REFUSED, FORMERR, BADVERS)."""
+
+    rcode: str
+    plugin: str
+    count: int
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    proto: str
+    histogram: Histogram
+
+
+class Series(msgspec.Struct, frozen=True):
+    """What one route counted. Queries that no route took are in a series of their listener whose
+    `zone` is "dropped", if any chain of the listener counts at all."""
+
+    server: str
+    zone: str
+    view: str
+    requests: list[Requests]
+    dnssec_ok: int
+    responses: list[Responses]
+    duration: Histogram
+    request_size: list[Sizes]
+    response_size: list[Sizes]
+
+
+class PluginCounts(msgspec.Struct, frozen=True):
+    """A Python stage: queries parked for it, those now waiting, those whose deadline passed."""
+
+    plugin: int
+    parked: int
+    waiting: int
+    expired: int
+
+
+class ZoneState(msgspec.Struct, frozen=True):
+    """A published zone. `valid_until` is in Unix seconds."""
+
+    chain: str
+    origin: str
+    serial: int
+    records: int
+    valid_until: int
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """What `engine.Server.stats` gives, as JSON. Histograms have the bounds `DURATION_BUCKETS`
+    and `SIZE_BUCKETS`. Counters never go back, also over `configure`."""
+
+    series: list[Series]
+    plugins: list[PluginCounts]
+    zones: list[ZoneState]
+    panics: int
+    log_dropped: int
+
+
+def decode(stats: bytes) -> Stats:
+    """Raises msgspec.ValidationError when the engine and this module disagree."""
+    return msgspec.json.decode(stats, type=Stats)
