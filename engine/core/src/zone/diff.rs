@@ -1,0 +1,268 @@
+//! Differences between versions: made, applied, without walking what both share.
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+use crate::rdata::{self, rtype};
+use crate::zone::builder::check_node;
+use crate::zone::node::{Node, NodeBuf, RrsetBuf, RrsetRef};
+use crate::zone::{Zone, is_nsec3};
+
+/// One record of a difference; RRSIG records as themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Lower-cased.
+    pub owner: Name,
+    pub rtype: u16,
+    pub ttl: u32,
+    pub rdata: Box<[u8]>,
+    pub ours: bool,
+}
+
+/// Records to take away and to put, between two serials; between two versions the old SOA
+/// is the first removed record and the new one the first added (RFC 1995 section 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    pub from_serial: u32,
+    pub to_serial: u32,
+    pub removed: Vec<Record>,
+    pub added: Vec<Record>,
+}
+
+impl Diff {
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// Owners that the difference names, each once, in canonical order.
+    pub fn owners(&self) -> Vec<&Name> {
+        let mut owners: Vec<_> =
+            self.removed.iter().chain(&self.added).map(|record| &record.owner).collect();
+        owners.sort();
+        owners.dedup();
+        owners
+    }
+}
+
+/// What a source says; a signer makes the rest.
+pub fn is_signers_type(rtype: u16) -> bool {
+    matches!(rtype, rtype::RRSIG | rtype::NSEC | rtype::NSEC3 | rtype::NSEC3PARAM)
+}
+
+fn records(node: &Node) -> Vec<Record> {
+    let mut records = vec![];
+    let owner = node.name().to_owned();
+    for rrset in node.rrsets() {
+        let record = |rtype, rdata: &[u8]| Record {
+            owner: owner.clone(),
+            rtype,
+            ttl: rrset.ttl,
+            rdata: rdata.into(),
+            ours: rrset.ours,
+        };
+        records.extend(rrset.rdatas().map(|rdata| record(rrset.rtype, rdata)));
+        records.extend(rrset.signatures().map(|rdata| record(rtype::RRSIG, rdata)));
+    }
+    records
+}
+
+fn minus(all: &[Record], others: &[Record]) -> Vec<Record> {
+    all.iter().filter(|record| !others.contains(record)).cloned().collect()
+}
+
+impl Zone {
+    /// What takes this version to `other`.
+    pub fn difference(&self, other: &Self) -> Diff {
+        let mut diff =
+            Diff { from_serial: self.serial(), to_serial: other.serial(), ..Diff::default() };
+        let pairs = self.order.differing(&other.order);
+        let hashed = self.nsec3.differing(&other.nsec3);
+        for (before, after) in pairs.into_iter().chain(hashed) {
+            let before = before.map_or_else(Vec::new, records);
+            let after = after.map_or_else(Vec::new, records);
+            diff.removed.extend(minus(&before, &after));
+            diff.added.extend(minus(&after, &before));
+        }
+        soa_first(&mut diff.removed);
+        soa_first(&mut diff.added);
+        diff
+    }
+
+    /// The next version. Raises "conflict": a record to remove that is not there, another
+    /// serial than the difference starts at, a node that can't be.
+    pub fn apply(&self, diff: &Diff) -> Result<Self> {
+        if diff.from_serial != self.serial() {
+            let why = format!(
+                "a difference from serial {} for a zone at serial {}",
+                diff.from_serial,
+                self.serial()
+            );
+            return Err(Error::at("conflict", &self.origin, why));
+        }
+        let next = self.patched(diff, true)?;
+        if next.soa().is_none() || next.serial() != diff.to_serial {
+            let why = format!("a difference that does not lead to serial {}", diff.to_serial);
+            return Err(Error::at("conflict", &self.origin, why));
+        }
+        Ok(next)
+    }
+
+    /// The records of a difference put in and taken away, serials aside. Unless `strict`,
+    /// removing what is gone and adding what is there are no errors: a source's change may
+    /// have been taken in before a crash.
+    pub fn patched(&self, diff: &Diff, strict: bool) -> Result<Self> {
+        let mut next = self.clone();
+        let mut changes: Vec<(&Record, bool)> = diff
+            .removed
+            .iter()
+            .map(|record| (record, false))
+            .chain(diff.added.iter().map(|record| (record, true)))
+            .collect();
+        // Stable: removals stay before additions within one owner.
+        let group = |record: &Record| is_nsec3(covered(record));
+        changes
+            .sort_by(|(a, _), (b, _)| a.owner.cmp(&b.owner).then_with(|| group(a).cmp(&group(b))));
+        for here in changes.chunk_by(|(a, _), (b, _)| a.owner == b.owner && group(a) == group(b)) {
+            let first = here[0].0;
+            if !first.owner.is_under(&self.origin) {
+                return Err(Error::at("conflict", &first.owner, "a record outside the zone"));
+            }
+            let node = if group(first) {
+                next.nsec3.get(&first.owner)
+            } else {
+                next.index.get(&first.owner)
+            };
+            let mut buf = node.map_or_else(|| NodeBuf::new(&first.owner), Node::to_buf);
+            for (record, added) in here {
+                let done = if *added { put(&mut buf, record) } else { take(&mut buf, record) };
+                if strict && !done {
+                    let what = rdata::type_name(record.rtype);
+                    let why = if *added { "is there already" } else { "is not there" };
+                    let message = format!("a {what} record of the difference {why}");
+                    return Err(Error::at("conflict", &record.owner, message));
+                }
+            }
+            buf.retain(|rrset| !rrset.is_empty() || rrset.signature_count() > 0);
+            if !group(first) {
+                check_node(&buf, &self.origin)
+                    .map_err(|error| Error { code: "conflict", ..error })?;
+            }
+            if buf.rrsets().is_empty() && group(first) {
+                next.unset(&first.owner, rtype::NSEC3);
+            } else {
+                next.put(buf);
+            }
+        }
+        Ok(next)
+    }
+
+    /// The zone as its source gave it: without what a signer makes.
+    pub fn source(&self, keep_dnskey: bool) -> Self {
+        let published = [rtype::DNSKEY, rtype::CDS, rtype::CDNSKEY];
+        let keep = |rrset: &RrsetBuf| {
+            !rrset.ours
+                && !rrset.is_empty()
+                && !is_signers_type(rrset.rtype)
+                && (keep_dnskey || !published.contains(&rrset.rtype))
+        };
+        let mut bare = Self::empty(&self.origin);
+        for node in self.nodes() {
+            let mut buf = node.to_buf();
+            buf.retain(keep);
+            let unsigned: Vec<_> = buf.rrsets().iter().map(|r| r.rtype).collect();
+            for rtype in unsigned {
+                if let Some(rrset) = buf.rrset_mut(rtype) {
+                    rrset.clear_signatures();
+                }
+            }
+            if !buf.rrsets().is_empty() {
+                bare.put(buf);
+            }
+        }
+        bare
+    }
+}
+
+/// The difference between two readings of a source; a serial that moved alone is none.
+pub fn source_changes(last: Option<&Zone>, new: &Zone) -> Diff {
+    let nothing = Zone::empty(new.origin());
+    let mut diff = last.unwrap_or(&nothing).difference(new);
+    let of_soa = |records: &[Record]| records.iter().position(|r| r.rtype == rtype::SOA);
+    if let (Some(old), Some(added)) = (of_soa(&diff.removed), of_soa(&diff.added)) {
+        let (a, b) = (&diff.removed[old], &diff.added[added]);
+        if a.ttl == b.ttl && without_serial(&a.rdata) == without_serial(&b.rdata) {
+            diff.removed.remove(old);
+            diff.added.remove(added);
+        }
+    }
+    diff
+}
+
+fn without_serial(soa: &[u8]) -> (&[u8], &[u8]) {
+    let names = soa.len().saturating_sub(20);
+    (&soa[..names], soa.get(names + 4..).unwrap_or_default())
+}
+
+fn covered(record: &Record) -> u16 {
+    match (record.rtype, record.rdata.first_chunk::<2>()) {
+        (rtype::RRSIG, Some(covered)) => u16::from_be_bytes(*covered),
+        _ => record.rtype,
+    }
+}
+
+/// RFC 1995 section 4: a difference's lists begin with the SOA.
+fn soa_first(records: &mut [Record]) {
+    if let Some(at) = records.iter().position(|record| record.rtype == rtype::SOA) {
+        records[..=at].rotate_right(1);
+    }
+}
+
+fn put(buf: &mut NodeBuf, record: &Record) -> bool {
+    let rtype = covered(record);
+    if buf.rrset(rtype).is_none() {
+        buf.set(RrsetBuf::new(rtype, record.ttl, record.ours));
+    }
+    let Some(rrset) = buf.rrset_mut(rtype) else { return false };
+    if record.rtype == rtype::RRSIG {
+        if rrset.signatures().any(|other| *other == *record.rdata) {
+            return false;
+        }
+        rrset.push_signature(&record.rdata);
+        return true;
+    }
+    let changed = rrset.ttl != record.ttl;
+    rrset.ttl = record.ttl;
+    rrset.ours = record.ours;
+    let held: Vec<Vec<u8>> = rrset.rdatas().map(<[u8]>::to_vec).collect();
+    if held.iter().any(|other| **other == *record.rdata) {
+        return changed;
+    }
+    rrset.set_rdatas(held.iter().map(Vec::as_slice).chain([&*record.rdata]));
+    true
+}
+
+fn take(buf: &mut NodeBuf, record: &Record) -> bool {
+    let Some(rrset) = buf.rrset_mut(covered(record)) else { return false };
+    let of_signature = record.rtype == rtype::RRSIG;
+    let held: Vec<Vec<u8>> = if of_signature {
+        rrset.signatures().map(<[u8]>::to_vec).collect()
+    } else {
+        rrset.rdatas().map(<[u8]>::to_vec).collect()
+    };
+    let rest: Vec<&[u8]> =
+        held.iter().map(Vec::as_slice).filter(|other| **other != *record.rdata).collect();
+    if rest.len() == held.len() {
+        return false;
+    }
+    if of_signature {
+        rrset.clear_signatures();
+        rest.iter().for_each(|signature| rrset.push_signature(signature));
+    } else {
+        rrset.set_rdatas(rest);
+    }
+    true
+}
+
+/// For those who look at one RRset of two versions.
+pub fn alike(a: RrsetRef<'_>, b: RrsetRef<'_>) -> bool {
+    a.rtype == b.rtype && a.ttl == b.ttl && a.packed_rdatas() == b.packed_rdatas()
+}
