@@ -51,5 +51,5 @@ class SystemClock:
             adjtimex = ctypes.CDLL(None).adjtimex
         except (OSError, AttributeError):
             return False
-        state = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
         return 0 <= state < _TIME_ERROR
