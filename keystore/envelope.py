@@ -81,7 +81,7 @@ _File = TypeVar("_File", Envelope, Header)
 def _exact(raw: bytes, kind: type[_File]) -> _File:
     try:
         value = msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise EnvelopeError(f"not a file of this kind ({error})") from error
     if value.version != VERSION:
         raise EnvelopeError(f"version {value.version}, this program knows {VERSION}")

@@ -13,6 +13,7 @@ import dns.name
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 
 import engine
+from corefile.names import directory_name
 from keystore import algorithms, envelope
 from keystore.dnskey import Dnskey, belongs_together, key_tag, revoked_tag
 from keystore.durable import create_exclusively, private_directory, remove, write
@@ -29,15 +30,8 @@ MEMORY_KIB, ITERATIONS, LANES = 64 * 1024, 3, 4
 _TRIES = 1000
 
 
-def zone_directory(zone: dns.name.Name) -> str:
-    """A zone's name as one path component: escaped text without the trailing dot, `@root`
-    for the root, bytes that a path can't hold (or that would mislead) as %XX."""
-    text = zone.canonicalize().to_text(omit_final_dot=True)
-    if zone == dns.name.root:
-        return "@root"
-    return "".join(
-        c if c.isascii() and (c.isalnum() or c in "-_.\\") else f"%{ord(c):02X}" for c in text
-    )
+def _directory_name(zone: dns.name.Name) -> str:
+    return directory_name(zone.canonicalize().to_text())
 
 
 class FileKeyStore:
@@ -150,7 +144,7 @@ class FileKeyStore:
     def list(self, zone: dns.name.Name | None = None) -> tuple[StoredKey, ...]:
         found: list[StoredKey] = []
         for path in sorted(self._directory.glob(f"*/*{_SUFFIX}")):
-            if zone is not None and path.parent.name != zone_directory(zone):
+            if zone is not None and path.parent.name != _directory_name(zone):
                 continue
             if path.name.startswith(".") or not _FINGERPRINT.match(path.stem):
                 continue
@@ -181,7 +175,7 @@ class FileKeyStore:
             raise KeystoreError(
                 self.place, "that is no key's fingerprint", "see `zoneward keys list`"
             )
-        return self._directory / zone_directory(zone) / f"{fingerprint}{_SUFFIX}"
+        return self._directory / _directory_name(zone) / f"{fingerprint}{_SUFFIX}"
 
     def _store(self, zone: dns.name.Name, dnskey: bytes, private: bytearray) -> StoredKey:
         read = Dnskey(dnskey)

@@ -1,5 +1,5 @@
-"""Where a keystore's passphrase comes from: a file, the environment, a systemd credential,
-or, where nothing is configured, a file that is made once."""
+"""Where a keystore's passphrase comes from: a secret reference, or, where none is configured,
+a file that is made once."""
 
 import logging
 import os
@@ -8,56 +8,27 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from keystore.durable import create_exclusively
+from corefile.arguments import SecretReference
+from corefile.secrets import SecretError, resolve
+from keystore.durable import create_exclusively, private_directory
 from keystore.protocol import KeystoreError
 
 _log = logging.getLogger(__name__)
-_REFERENCES = "file:PATH, env:NAME or credential:NAME"
 
 
-def read(reference: str, environ: Mapping[str, str], base: Path) -> bytearray:
-    """The passphrase that a reference names; one trailing line end is not part of it.
-    Relative paths start at `base`. Raises KeystoreError."""
-    scheme, _, rest = reference.partition(":")
-    if not rest:
-        raise KeystoreError("keystore", "the passphrase is no reference", f"write {_REFERENCES}")
-    if scheme == "env":
-        value = environ.get(rest)
-        if not value:
-            raise KeystoreError(reference, "the variable is not set", f"set {rest}")
-        return bytearray(value, "utf-8")
-    if scheme == "credential":
-        directory = environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            raise KeystoreError(
-                reference,
-                "CREDENTIALS_DIRECTORY is not set",
-                f"start from a systemd unit with LoadCredential={rest}:…",
-            )
-        if "/" in rest or rest in (".", ".."):
-            raise KeystoreError(reference, "a credential is a plain name", "leave out the path")
-        return _from_file(Path(directory) / rest, reference)
-    if scheme == "file":
-        return _from_file(base / rest, reference)
-    raise KeystoreError(
-        "keystore", f"{scheme!r} is no kind of secret reference", f"write {_REFERENCES}"
-    )
-
-
-def _from_file(path: Path, reference: str) -> bytearray:
+def read(reference: SecretReference, directory: Path, environ: Mapping[str, str]) -> bytearray:
+    """The passphrase that a reference names; relative paths start at `directory` (the
+    Corefile's). Raises KeystoreError."""
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077 and not reference.startswith("credential:"):
-            _log.warning("%s: others can read this passphrase; chmod 600 it", path)
-        passphrase = bytearray(path.read_bytes())
-    except OSError as error:
+        passphrase = bytearray(resolve(reference, directory=directory, environ=environ))
+    except SecretError as error:
         raise KeystoreError(
-            str(path), f"the passphrase can't be read ({error.strerror})", "put it there"
+            "keystore", f"the passphrase can't be had: {error}", "put it there, and start again"
         ) from error
-    for end in (b"\n", b"\r"):
-        if passphrase.endswith(end):
-            del passphrase[-1:]
     if not passphrase:
-        raise KeystoreError(str(path), "the passphrase is empty", "write one line into it")
+        raise KeystoreError("keystore", f"{reference} is empty", "put the passphrase there")
+    if reference.kind == "file":
+        _warn_if_open(directory / reference.name)
     return passphrase
 
 
@@ -66,6 +37,7 @@ def generated(path: Path) -> bytearray:
     Raises KeystoreError."""
     if not path.exists():
         try:
+            private_directory(path.parent)
             create_exclusively(path, secrets.token_urlsafe(32).encode("ascii") + b"\n")
         except FileExistsError:
             _log.debug("%s: made by another process meanwhile", path)
@@ -82,4 +54,9 @@ def generated(path: Path) -> bytearray:
                 "keystore files { passphrase credential:NAME }",
                 path,
             )
-    return _from_file(path, f"file:{path}")
+    return read(SecretReference("file", str(path.absolute())), path.parent, {})
+
+
+def _warn_if_open(path: Path) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        _log.warning("%s: others can read this passphrase; chmod 600 it", path)
