@@ -2,3 +2,4 @@
 
 pub mod error;
 pub mod name;
+pub mod rdata;
