@@ -1,0 +1,79 @@
+# Everything a person or CI calls. `make help` lists it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CARGO  := cargo --locked
+RUST   := engine/Cargo.toml
+ROOMS  := corefile engine keystore registrars server signer zones zoneward
+# Tests against peers each have a loopback address of their own, so they run side by side.
+JOBS   ?= 4
+# Seconds of fuzzing in `make test`.
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help build run check format lint types contracts rust unit fuzz peers live test bench lock clean
+
+help: ## what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+$(VENV)/.requirements: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+SOURCES := $(shell find engine -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
+
+$(VENV)/.engine: $(VENV)/.requirements pyproject.toml $(SOURCES)
+	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" \
+	    $(BIN)/maturin develop --quiet --release --locked
+	touch $@
+
+build: $(VENV)/.engine ## the engine and everything it needs, into .venv
+
+run: build ## the example zones, signed and served on 127.0.0.1:5300
+	@exec $(BIN)/zoneward run -c examples/Corefile
+
+check: format lint types contracts rust unit ## all that needs no peers and no root
+
+format: $(VENV)/.requirements
+	$(BIN)/ruff format --check .
+	cargo fmt --manifest-path $(RUST) --all --check
+
+lint: $(VENV)/.requirements
+	$(BIN)/ruff check .
+	$(CARGO) clippy --quiet --manifest-path $(RUST) --workspace --all-targets -- -D warnings
+
+types: build
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest engine._native
+
+contracts: build
+	$(BIN)/lint-imports
+
+rust:
+	$(CARGO) test --quiet --manifest-path $(RUST) --package zoneward-core
+
+unit: build
+	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/property
+
+fuzz: build ## a minute of hostile bytes for the parsers
+	$(BIN)/pytest -q tests/fuzz --fuzz-seconds $(FUZZ_SECONDS)
+
+peers: ## Debian's name servers and tools that the tests talk to
+	sh tools/peers.sh
+
+live: build
+	$(BIN)/pytest -q -n $(JOBS) tests/peers
+
+test: check peers fuzz live ## everything: what CI runs
+
+bench: build peers ## speed and memory beside the peers, in one run
+	$(BIN)/python -m bench
+
+lock: ## resolve the Python dependencies anew
+	$(PYTHON) -m venv $(VENV)/.lock && $(VENV)/.lock/bin/pip install --quiet pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/.lock/bin/python tools/lock.py requirements.lock
+
+clean:
+	rm -rf $(VENV) engine/target engine/_native*.so
