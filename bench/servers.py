@@ -1,0 +1,219 @@
+"""The servers that are measured: how each is configured and started on one core."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from bench.work import ORIGIN
+
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+@attrs.frozen
+class Running:
+    """A server under way; `pid` is the process that answers queries."""
+
+    name: str
+    pid: int
+    port: int
+
+
+@attrs.frozen
+class Usage:
+    """CPU seconds that a process has used."""
+
+    user: float
+    system: float
+
+    def since(self, before: "Usage") -> "Usage":
+        return Usage(self.user - before.user, self.system - before.system)
+
+
+def usage(pid: int) -> Usage:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    tick = os.sysconf("SC_CLK_TCK")
+    return Usage(int(fields[11]) / tick, int(fields[12]) / tick)
+
+
+def resident_bytes(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_answering(port: int) -> bool:
+    labels = ORIGIN.rstrip(".").split(".")
+    name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
+    query = struct.pack(">6H", 4711, 0, 1, 0, 0, 0) + name + struct.pack(">2H", 6, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        client.connect(("127.0.0.1", port))
+        try:
+            client.send(query)
+            reply = client.recv(4096)
+        except OSError:
+            return False
+    return len(reply) >= 12 and reply[3] & 15 == 0
+
+
+def _wait(port: int, process: "subprocess.Popen[bytes]", name: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit(f"bench: {name} ended with status {process.returncode}")
+        if is_answering(port):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"bench: {name} did not answer within two minutes")
+
+
+def _pin(pid: int) -> None:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {SERVER_CORE})
+
+
+def _child_that_serves(supervisor: int) -> int:
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            if b"serve" in arguments and int(parent) == supervisor:
+                return int(entry.name)
+    raise SystemExit("bench: zoneward run has no serving child")
+
+
+@contextlib.contextmanager
+def _started(name: str, command: list[str], folder: Path, port: int) -> Iterator[Running]:
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), *command], cwd=folder, stdout=log, stderr=log
+        )
+        try:
+            if name != "echo":
+                _wait(port, process, name)
+            else:
+                time.sleep(0.5)
+            serving = _child_that_serves(process.pid) if name == "zoneward" else process.pid
+            _pin(serving)
+            yield Running(name, serving, port)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def start(name: str, zone: Path, folder: Path) -> contextlib.AbstractContextManager[Running]:
+    """Start the server called `name` on the signed `zone`, on one core."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = {
+        "zoneward": _zoneward,
+        "knot": _knot,
+        "nsd": _nsd,
+        "bind": _bind,
+        "echo": _echo,
+    }[name](zone, folder, port)
+    return _started(name, command, folder, port)
+
+
+def _zoneward(zone: Path, folder: Path, port: int) -> list[str]:
+    config = folder / "Corefile"
+    config.write_text(
+        f"{{\n    state {folder}/state\n    threads 1\n}}\n"
+        f"{ORIGIN}:{port} {{\n    bind 127.0.0.1\n    file {zone}\n}}\n"
+    )
+    return [str(Path(sys.executable).parent / "zoneward"), "run", "-c", str(config)]
+
+
+def _knot(zone: Path, folder: Path, port: int) -> list[str]:
+    (folder / "run").mkdir(exist_ok=True)
+    (folder / "knot.conf").write_text(f"""\
+server:
+    rundir: "{folder}/run"
+    listen: 127.0.0.1@{port}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+database:
+    storage: "{folder}"
+zone:
+  - domain: {ORIGIN}
+    file: "{zone}"
+    zonefile-sync: -1
+    journal-content: none
+""")
+    return [_path("knotd"), "-c", str(folder / "knot.conf")]
+
+
+def _nsd(zone: Path, folder: Path, port: int) -> list[str]:
+    (folder / "nsd.conf").write_text(f"""\
+server:
+    ip-address: 127.0.0.1@{port}
+    server-count: 1
+    username: ""
+    chroot: ""
+    zonesdir: "{folder}"
+    database: ""
+    pidfile: "{folder}/nsd.pid"
+    xfrdfile: "{folder}/xfrd.state"
+    zonelistfile: "{folder}/zone.list"
+    rrl-ratelimit: 0
+    rrl-whitelist-ratelimit: 0
+remote-control:
+    control-enable: no
+zone:
+    name: {ORIGIN}
+    zonefile: "{zone}"
+""")
+    return [_path("nsd"), "-d", "-c", str(folder / "nsd.conf")]
+
+
+def _bind(zone: Path, folder: Path, port: int) -> list[str]:
+    (folder / "named.conf").write_text(f"""\
+options {{
+    directory "{folder}";
+    pid-file "{folder}/named.pid";
+    session-keyfile "{folder}/session.key";
+    lock-file none;
+    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    recursion no;
+    minimal-responses no;
+}};
+controls {{ }};
+zone "{ORIGIN}" {{ type primary; file "{zone}"; notify no; }};
+""")
+    return [_path("named"), "-f", "-n", "1", "-c", str(folder / "named.conf")]
+
+
+def _echo(_zone: Path, _folder: Path, port: int) -> list[str]:
+    binary = Path(__file__).parent.parent / "engine/target/release/examples/udp_echo"
+    return [str(binary), f"127.0.0.1:{port}"]
+
+
+def _path(program: str) -> str:
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        raise SystemExit(f"bench: {program} is missing: run `make peers`")
+    return found
