@@ -3,3 +3,4 @@
 pub mod error;
 pub mod name;
 pub mod rdata;
+pub mod zone;
