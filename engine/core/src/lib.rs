@@ -1,5 +1,6 @@
 //! The carrying half of Zoneward: zones, signatures, answers. No Python in it.
 
+pub mod dnssec;
 pub mod error;
 pub mod name;
 pub mod rdata;
