@@ -32,6 +32,26 @@ def name_wire(text: str) -> bytes:
     return b"".join(bytes([len(label)]) + label for label in name_labels(text)) + b"\0"
 
 
+def wire_name(wire: bytes) -> str:
+    """An uncompressed wire name as absolute lower-case text. Raises ValueError."""
+    labels, at = [], 0
+    while at < len(wire) and wire[at] != 0:
+        end = at + 1 + wire[at]
+        if wire[at] > 63 or end >= len(wire):
+            raise ValueError("not an uncompressed wire name")
+        labels.append(wire[at + 1 : end])
+        at = end
+    if at != len(wire) - 1 or len(wire) > 255:
+        raise ValueError("not an uncompressed wire name")
+    return "".join(_label_text(label) + "." for label in labels) or "."
+
+
+def encloses(ancestor: str, name: str) -> bool:
+    """Whether `name` is at or below `ancestor`; both as `zone_name` gives them."""
+    upper, lower = name_labels(ancestor), name_labels(name)
+    return len(upper) <= len(lower) and lower[len(lower) - len(upper) :] == upper
+
+
 def directory_name(zone: str) -> str:
     """The directory of a zone's files: its text without the last dot, "@root" for the root;
     what is not harmless in a path is written %XX."""

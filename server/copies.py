@@ -1,0 +1,101 @@
+"""The server's copies of zones on disk: a store and the time of the last contact for each.
+
+STATE/server/zones/BLOCK/ZONE/ holds the engine's ZoneStore and `contact`, a text file with
+Unix seconds.
+"""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import attrs
+
+from corefile.names import directory_name, name_wire
+from engine import Diff, EngineError, Zone, ZoneStore
+
+# A new snapshot is written when the journal has grown past this many octets.
+_JOURNAL_LIMIT = 8 * 2**20
+
+
+@attrs.frozen
+class Copy:
+    """What was found on disk. `contact` is None when it is not known."""
+
+    zone: Zone
+    contact: int | None
+
+
+class CopyStore:
+    """The copies of one block. Methods block on the disk; one caller at a time for a zone."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def load_all(self) -> tuple[list[Copy], list[str]]:
+        """All copies, and a line for each one that can't be used (which costs a transfer)."""
+        copies: list[Copy] = []
+        problems: list[str] = []
+        if not self._directory.is_dir():
+            return copies, problems
+        for path in sorted(self._directory.iterdir()):
+            try:
+                zone = ZoneStore(str(path)).load()
+                if zone is not None:
+                    copies.append(Copy(zone, _read_contact(path)))
+            except EngineError as error:
+                problems.append(f"{path}: the copy can't be used and is fetched anew: {error}")
+                shutil.rmtree(path, ignore_errors=True)
+        return copies, problems
+
+    def load(self, origin: str) -> Copy | None:
+        """One zone's copy. Raises EngineError when it is damaged."""
+        path = self._path(origin)
+        if not path.is_dir():
+            return None
+        zone = ZoneStore(str(path)).load()
+        if zone is None or zone.origin.lower() != name_wire(origin):
+            return None
+        return Copy(zone, _read_contact(path))
+
+    def save(self, origin: str, zone: Zone, diffs: list[Diff] | None, contact: int) -> None:
+        """Write a version that was received. Raises EngineError or OSError (disk full): the
+        version may be served all the same."""
+        path = self._path(origin)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store = ZoneStore(str(path))
+        if diffs is None or store.journal_bytes() > _JOURNAL_LIMIT or not _appended(store, diffs):
+            store.replace(zone)
+        self.save_contact(origin, contact)
+
+    def save_contact(self, origin: str, contact: int) -> None:
+        """Remember when the primary last said that the copy is current. Raises OSError."""
+        path = self._path(origin) / "contact"
+        fresh = path.with_name("contact.new")
+        fresh.write_text(f"{contact}\n")
+        fresh.replace(path)
+
+    def remove(self, origin: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._path(origin))
+
+    def _path(self, origin: str) -> Path:
+        return self._directory / directory_name(origin)
+
+
+def _appended(store: ZoneStore, diffs: list[Diff]) -> bool:
+    """False when the store lacks a version before these, because writing it failed."""
+    try:
+        for diff in diffs:
+            store.append(diff)
+    except EngineError as error:
+        if error.code == "io":
+            raise
+        return False
+    return True
+
+
+def _read_contact(directory: Path) -> int | None:
+    try:
+        return int((directory / "contact").read_text())
+    except (OSError, ValueError):
+        return None

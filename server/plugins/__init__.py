@@ -1,0 +1,36 @@
+"""The built-in plugins: one module each, with its grammar, its defaults, what it compiles to.
+
+Each has `setup(directive, context) -> Parts`, which raises CorefileError.
+"""
+
+from collections.abc import Callable, Mapping
+
+from corefile.directive import Directive
+from server.parts import Context, Parts
+from server.plugins import (
+    auto,
+    bind,
+    errors,
+    file,
+    health,
+    log,
+    prometheus,
+    ready,
+    sign,
+    whoami,
+)
+
+Setup = Callable[[Directive, Context], Parts]
+
+BUILT_IN: Mapping[str, Setup] = {
+    "auto": auto.setup,
+    "bind": bind.setup,
+    "errors": errors.setup,
+    "file": file.setup,
+    "health": health.setup,
+    "log": log.setup,
+    "prometheus": prometheus.setup,
+    "ready": ready.setup,
+    "sign": sign.setup,
+    "whoami": whoami.setup,
+}

@@ -1,0 +1,12 @@
+"""*whoami*: tells the client its own address and port."""
+
+from corefile.arguments import no_body, number_of_arguments
+from corefile.directive import Directive
+from server.compiled import Whoami
+from server.parts import Context, Parts
+
+
+def setup(directive: Directive, context: Context) -> Parts:
+    number_of_arguments(directive, 0, 0, "whoami")
+    no_body(directive)
+    return Parts(stage=Whoami())

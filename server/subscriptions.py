@@ -1,0 +1,271 @@
+"""Following the manager: one subscription a block, catalog first, then its members.
+
+A subscription never gives up: without the manager the copies go on being served until their
+time is over, and it tries again with growing pauses.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from corefile.arguments import Endpoint
+from corefile.link import ALGORITHM, LinkKey, catalog_name, derive
+from corefile.names import encloses, name_wire, wire_name
+from engine import EngineError, TsigKey, Zone
+from server.compile import BlockData
+from server.copies import Copy, CopyStore
+from server.freshness import Timers, believable_contact, poll_interval, valid_until
+from server.members import CatalogError, members
+from server.transfer import Connection, Received
+
+_log = logging.getLogger("zoneward.server.subscriptions")
+
+_SOA = 6
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+# How old a contact on disk may get before it is written again.
+_CONTACT_GRAIN = 5
+_CATALOG_POLL = 30.0
+_ZONE_RETRY = 2.0
+TROUBLE = (OSError, EOFError, EngineError, TimeoutError, CatalogError, ValueError)
+
+Publish = Callable[[str, Zone, int], None]
+Withdraw = Callable[[str, bytes], None]
+Link = Callable[[], bytes]
+
+
+@attrs.define
+class Followed:
+    """A member zone as it stands. Times are Unix seconds, `due` is the loop's clock."""
+
+    zone: Zone | None = None
+    timers: Timers | None = None
+    expiration: int | None = None
+    contact: int = 0
+    contact_on_disk: int = 0
+    valid_until: int = 0
+    due: float = 0.0
+    problem: str | None = None
+
+
+class Subscription:
+    """One block's zones. `publish` and `withdraw` are the engine's."""
+
+    def __init__(
+        self,
+        block: BlockData,
+        where: Path | Endpoint,
+        link: Link,
+        directory: Path,
+        publish: Publish,
+        withdraw: Withdraw,
+    ) -> None:
+        self.block = block
+        self._where = where
+        self._link = link
+        self._zones = CopyStore(directory / "zones" / block.id)
+        self._catalogs = CopyStore(directory / "catalogs")
+        self._publish = publish
+        self._withdraw = withdraw
+        self._catalog_name = catalog_name(block.id)
+        self._catalog: Zone | None = None
+        self._catalog_due = 0.0
+        self._key: TsigKey | None = None
+        self._connection: Connection | None = None
+        self._wake = asyncio.Event()
+        self._told: set[str] = set()
+        self.followed: dict[str, Followed] = {}
+
+    # --- before the manager is reachable ---
+
+    def restore(self) -> list[str]:
+        """Publish the copies on disk; blocks on it. Gives lines for the log."""
+        copies, problems = self._zones.load_all()
+        for copy in copies:
+            origin = wire_name(copy.zone.origin)
+            if any(encloses(bound, origin) for bound in self.block.bounds):
+                problems += self._restore(origin, copy)
+        try:
+            copy_of_catalog = self._catalogs.load(self._catalog_name)
+        except EngineError as error:
+            self._catalogs.remove(self._catalog_name)
+            problems.append(f"the copy of {self._catalog_name} is fetched anew: {error}")
+        else:
+            self._catalog = copy_of_catalog.zone if copy_of_catalog is not None else None
+        return problems
+
+    def _restore(self, origin: str, copy: Copy) -> list[str]:
+        contact = believable_contact(copy.contact, int(time.time()))
+        entry = Followed(contact=contact, contact_on_disk=contact)
+        try:
+            self._show(origin, entry, copy.zone)
+        except TROUBLE as error:
+            return [f"{origin}: the copy on disk can't be served: {error}"]
+        self.followed[origin] = entry
+        return []
+
+    # --- following ---
+
+    def told(self, origin: str) -> None:
+        """A NOTIFY (RFC 1996) for a member or the catalog came."""
+        self._told.add(origin)
+        self._wake.set()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Zones that are configured, or in the catalog, and have no version to serve."""
+        expected = dict.fromkeys((*self.block.zones, *self.followed))
+        return tuple(
+            origin
+            for origin in expected
+            if origin not in self.followed or self.followed[origin].zone is None
+        )
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        pause = _FIRST_PAUSE
+        complaint = None
+        while True:
+            try:
+                self._key = tsig_key(derive(await asyncio.to_thread(self._link), self.block.id))
+                self._connection = await Connection.open(self._where)
+                if complaint is not None:
+                    _log.info("block %s: the manager is back", self.block.id)
+                complaint = None
+                self._catalog_due = 0.0
+                for entry in self.followed.values():
+                    entry.due = 0.0
+                while True:
+                    await self._round()
+                    pause = _FIRST_PAUSE
+                    await self._sleep()
+            except TROUBLE as error:
+                text = str(error) or type(error).__name__
+                if text != complaint:
+                    complaint = text
+                    _log.warning(
+                        "block %s: can't follow the manager at %s: %s; what is here goes on being "
+                        "served, trying again",
+                        self.block.id,
+                        self._where,
+                        text,
+                    )
+            finally:
+                await self._hang_up()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _ask(self, origin: str, base: Zone | None) -> Received | None:
+        """A transfer; after one that went wrong the connection is a new one, since nobody knows
+        what is still to come on the old."""
+        if self._connection is None:
+            self._connection = await Connection.open(self._where)
+        assert self._key is not None
+        try:
+            return await self._connection.transfer(origin, base, self._key)
+        except EngineError:
+            await self._hang_up()
+            raise
+
+    async def _sleep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        dues = [self._catalog_due, *(entry.due for entry in self.followed.values())]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, min(dues) - now)):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _round(self) -> None:
+        told, self._told = self._told, set()
+        now = asyncio.get_running_loop().time()
+        if now >= self._catalog_due or self._catalog_name in told:
+            await self._follow_catalog()
+        for origin, entry in list(self.followed.items()):
+            if now >= entry.due or origin in told:
+                await self._follow_zone(origin, entry)
+
+    async def _follow_catalog(self) -> None:
+        received = await self._ask(self._catalog_name, self._catalog)
+        self._catalog_due = asyncio.get_running_loop().time() + _CATALOG_POLL
+        if received is not None:
+            members(received.zone, self.block.bounds)  # refused before it replaces a good one
+            self._catalog = received.zone
+            await self._keep(self._catalogs, self._catalog_name, received, int(time.time()))
+        if self._catalog is None:
+            return
+        listed = members(self._catalog, self.block.bounds)
+        for origin in [name for name in self.followed if name not in listed]:
+            _log.info("zone %s left the catalog of block %s", origin, self.block.id)
+            del self.followed[origin]
+            self._withdraw(self.block.id, name_wire(origin))
+            await asyncio.to_thread(self._zones.remove, origin)
+        for origin in sorted(listed - self.followed.keys()):
+            self.followed[origin] = Followed()
+
+    async def _follow_zone(self, origin: str, entry: Followed) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            received = await self._ask(origin, entry.zone)
+        except EngineError as error:
+            # Of this zone alone: the manager may not have signed it yet.
+            if str(error) != entry.problem:
+                entry.problem = str(error)
+                _log.warning("zone %s of block %s: %s", origin, self.block.id, error)
+            entry.due = loop.time() + _ZONE_RETRY
+            return
+        entry.problem = None
+        entry.contact = int(time.time())
+        if received is not None:
+            self._show(origin, entry, received.zone)
+            await self._keep(self._zones, origin, received, entry.contact)
+            entry.contact_on_disk = entry.contact
+            _log.info("zone %s serial %d is served", origin, received.zone.serial)
+        elif entry.zone is not None:
+            self._show(origin, entry, entry.zone)
+            await self._keep_contact(origin, entry)
+        expire = entry.timers.expire if entry.timers is not None else 0
+        entry.due = loop.time() + poll_interval(expire)
+
+    def _show(self, origin: str, entry: Followed, zone: Zone) -> None:
+        if entry.zone is not zone or entry.timers is None:
+            soa = zone.rrset(name_wire(origin), _SOA)
+            if soa is None:
+                raise ValueError(f"{origin} has no SOA record")
+            entry.timers = Timers.of(soa.rdatas[0])
+            entry.expiration = zone.earliest_expiration()
+        until = valid_until(entry.contact, entry.timers.expire, entry.expiration)
+        self._publish(self.block.id, zone, until)
+        entry.zone, entry.valid_until = zone, until
+
+    async def _keep(self, store: CopyStore, origin: str, received: Received, contact: int) -> None:
+        try:
+            await asyncio.to_thread(store.save, origin, received.zone, received.diffs, contact)
+        except (EngineError, OSError) as error:
+            _log.error(
+                "zone %s: the copy can't be written, a restart would serve the one before: %s",
+                origin,
+                error,
+            )
+
+    async def _keep_contact(self, origin: str, entry: Followed) -> None:
+        if entry.contact - entry.contact_on_disk < _CONTACT_GRAIN:
+            return
+        try:
+            await asyncio.to_thread(self._zones.save_contact, origin, entry.contact)
+        except OSError as error:
+            _log.error("zone %s: the time of contact can't be written: %s", origin, error)
+            return
+        entry.contact_on_disk = entry.contact
+
+
+def tsig_key(derived: LinkKey) -> TsigKey:
+    return TsigKey(derived.name_wire, ALGORITHM, derived.secret)
