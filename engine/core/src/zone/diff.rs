@@ -74,9 +74,7 @@ impl Zone {
     pub fn difference(&self, other: &Self) -> Diff {
         let mut diff =
             Diff { from_serial: self.serial(), to_serial: other.serial(), ..Diff::default() };
-        let pairs = self.order.differing(&other.order);
-        let hashed = self.nsec3.differing(&other.nsec3);
-        for (before, after) in pairs.into_iter().chain(hashed) {
+        for (before, after) in self.differing(other) {
             let before = before.map_or_else(Vec::new, records);
             let after = after.map_or_else(Vec::new, records);
             diff.removed.extend(minus(&before, &after));

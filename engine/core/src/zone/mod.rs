@@ -6,6 +6,7 @@ mod edit;
 mod index;
 pub mod node;
 mod order;
+mod summary;
 
 use crate::name::{Name, NameRef};
 use crate::rdata::rtype;
@@ -238,6 +239,32 @@ impl Zone {
     /// All nodes, NSEC3 owners last.
     pub fn all_nodes(&self) -> impl Iterator<Item = &Node> {
         self.order.iter().chain(self.nsec3.iter())
+    }
+
+    /// All nodes behind `name` (or from the first) in canonical order, NSEC3 owners in their
+    /// place among the others; where one name is both, NSEC3 comes last.
+    pub fn canonical_after(&self, name: Option<&NameRef>) -> impl Iterator<Item = &Node> {
+        let (mut plain, mut hashed) = (self.order.after(name), self.nsec3.after(name));
+        let (mut a, mut b) = (plain.next(), hashed.next());
+        std::iter::from_fn(move || {
+            let plain_first = match (a, b) {
+                (Some(a), Some(b)) => a.name().canonical_cmp(b.name()).is_le(),
+                (only, _) => only.is_some(),
+            };
+            if plain_first {
+                std::mem::replace(&mut a, plain.next())
+            } else {
+                std::mem::replace(&mut b, hashed.next())
+            }
+        })
+    }
+
+    /// Nodes that differ between two versions: (ours, theirs), NSEC3 owners last. Costs in
+    /// proportion to what the versions don't share.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> Vec<(Option<&'a Node>, Option<&'a Node>)> {
+        let mut pairs = self.order.differing(&other.order);
+        pairs.extend(self.nsec3.differing(&other.nsec3));
+        pairs
     }
 
     pub fn heap_bytes(&self) -> usize {

@@ -179,6 +179,15 @@ impl Order {
         tail.iter().chain(behind.iter().flat_map(|p| p.iter())).map(|entry| &entry.node)
     }
 
+    /// Nodes behind `name`, or all of them, upwards.
+    pub fn after(&self, name: Option<&NameRef>) -> impl Iterator<Item = &Node> {
+        let (behind, all) = match name {
+            Some(name) => (Some(self.forwards_after(name)), None),
+            None => (None, Some(self.iter())),
+        };
+        behind.into_iter().flatten().chain(all.into_iter().flatten())
+    }
+
     /// Pairs of nodes that differ between two versions, by name: (ours, theirs). Pages and
     /// nodes that both share cost a pointer's comparison.
     pub fn differing<'a>(&'a self, other: &'a Self) -> Vec<(Option<&'a Node>, Option<&'a Node>)> {
