@@ -4,4 +4,6 @@ pub mod dnssec;
 pub mod error;
 pub mod name;
 pub mod rdata;
+pub mod scan;
+pub mod text;
 pub mod zone;
