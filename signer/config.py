@@ -1,11 +1,79 @@
-"""A *sign* directive, read: which policy, whose keys, which parent."""
+"""A *sign* directive, read: which policy, whose keys, which parent.
 
+sign [DBFILE [ZONES…]] {
+    keys csk|ksk+zsk
+    algorithm NAME [BITS]
+    nsec
+    nsec3 [iterations N] [salt HEX] [opt-out]
+    dnskey-ttl|max-zone-ttl|validity|refresh|jitter|propagation DURATION
+    publish-safety|retire-safety|parent-ds-ttl|parent-propagation DURATION
+    parent none|ADDRESS…
+    observe ADDRESS…
+    keystore files [DIRECTORY] { passphrase REFERENCE }
+    key file|directory PATH…
+    directory DIRECTORY
+    gate enforce
+}
+"""
+
+import binascii
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import dns.name
 
-from signer.policy import Policy
+from corefile import CorefileError, Directive, Place, Token
+from corefile.arguments import (
+    address,
+    choice,
+    count,
+    duration,
+    known_options,
+    no_body,
+    number_of_arguments,
+    only_once,
+    zones,
+)
+from keystore import KeystoreConfig, read_directive
+from signer.policy import (
+    ALGORITHMS,
+    DAY,
+    RSA_ALGORITHMS,
+    KeyLayout,
+    Nsec3,
+    Policy,
+    PolicyError,
+)
+
+_DURATIONS = {
+    "dnskey-ttl": "dnskey_ttl",
+    "max-zone-ttl": "max_zone_ttl",
+    "validity": "validity",
+    "refresh": "refresh",
+    "jitter": "jitter",
+    "propagation": "propagation",
+    "publish-safety": "publish_safety",
+    "retire-safety": "retire_safety",
+    "parent-ds-ttl": "parent_ds_ttl",
+    "parent-propagation": "parent_propagation",
+}
+_OTHERS = (
+    "keys",
+    "algorithm",
+    "nsec",
+    "nsec3",
+    "parent",
+    "observe",
+    "keystore",
+    "key",
+    "directory",
+    "registrar",
+    "gate",
+)
+_REPEATED = ("key",)
+_MOST_ITERATIONS = 500  # what validators answered insecurely above, before RFC 9276
+_DNS_PORT = 53
 
 
 @attrs.frozen
@@ -20,9 +88,11 @@ class ParentConfig:
 @attrs.frozen
 class SignConfig:
     """`database_file` is the DBFILE of CoreDNS's form, None where another directive of the
-    block loads the zone. `key_files` are BIND key base names (without .key/.private),
-    `key_directory` holds such pairs; both are imported and kept. `observe` are our own
-    servers (IP, port) to ask; empty: the manager's own server reports."""
+    block loads the zone. `zones` is empty where the block's own zones are meant.
+    `key_files` are base names of BIND's pairs, `key_directories` hold such pairs; both are
+    imported and kept. `observe` are our own servers (IP, port) to ask; empty: the manager's
+    server reports. `signed_directory` is where CoreDNS would put the signed file: it tells
+    which *file* line means our version. Without `keystore` the global one is used."""
 
     policy: Policy = attrs.field(factory=Policy)
     database_file: Path | None = None
@@ -30,4 +100,197 @@ class SignConfig:
     parent: ParentConfig = attrs.field(factory=ParentConfig)
     observe: tuple[tuple[str, int], ...] = ()
     key_files: tuple[Path, ...] = ()
-    key_directory: Path | None = None
+    key_directories: tuple[Path, ...] = ()
+    keystore: KeystoreConfig | None = None
+    signed_directory: Path | None = None
+    place: Place | None = attrs.field(default=None, eq=False)
+
+
+def read_sign(directive: Directive, directory: Path) -> SignConfig:
+    """Relative paths count from `directory`, the Corefile's. Raises CorefileError."""
+    known_options(directive, (*_DURATIONS, *_OTHERS))
+    only_once(directive, [name for name in (*_DURATIONS, *_OTHERS) if name not in _REPEATED])
+    parent = _parent(directive)
+    key_files, key_directories = _keys(directive, directory)
+    signed = directive.option("directory")
+    if signed is not None:
+        _plain(signed, 1, 1, "directory DIRECTORY")
+    keystore = directive.option("keystore")
+    gate = directive.option("gate")
+    if gate is not None:
+        _plain(gate, 1, 1, "gate enforce")
+        choice(gate.args[0], ("enforce",))
+    registrar = directive.option("registrar")
+    if registrar is not None:
+        raise CorefileError(
+            registrar.place,
+            "no registrar can be driven by this version; leave the line out, and bring to the "
+            "parent what `zoneward ds show` prints",
+        )
+    return SignConfig(
+        policy=_policy(directive, parent),
+        database_file=directory / directive.args[0].text if directive.args else None,
+        zones=tuple(dns.name.from_text(zone) for zone in zones(directive.args[1:])),
+        parent=parent,
+        observe=_addresses(directive.option("observe")),
+        key_files=key_files,
+        key_directories=key_directories,
+        keystore=None if keystore is None else read_directive(keystore),
+        signed_directory=None if signed is None else directory / signed.args[0].text,
+        place=directive.place,
+    )
+
+
+def _plain(line: Directive, least: int, most: int | None, usage: str) -> None:
+    no_body(line)
+    number_of_arguments(line, least, most, usage)
+
+
+def _policy(directive: Directive, parent: ParentConfig) -> Policy:
+    given = _durations(directive)
+    places = {line.name: line.place for line in directive.body or ()}
+    if "validity" in given:
+        # A validity of one's own keeps the proportions of the defaults: 14 d, 5 d, 12 h.
+        given.setdefault("refresh", given["validity"] * 5 // 14)
+        given.setdefault("jitter", given["validity"] // 28)
+    if "refresh" in given and "max_zone_ttl" not in given:
+        # What is not said can't contradict; a zone's own TTLs are held against it anyway.
+        spare = given["refresh"] - given.get("propagation", Policy().propagation)
+        given["max_zone_ttl"] = max(0, min(DAY, spare))
+    if "refresh" in given and "dnskey_ttl" not in given:
+        given["dnskey_ttl"] = max(0, min(Policy().dnskey_ttl, given["max_zone_ttl"]))
+    algorithm, bits = _algorithm(directive.option("algorithm"))
+    try:
+        return Policy(
+            keys=_layout(directive.option("keys"), parent),
+            algorithm=algorithm,
+            rsa_bits=bits,
+            nsec3=_denial(directive),
+            **given,
+        )
+    except PolicyError as error:
+        message = str(error)
+        named = [places[name] for name in _DURATIONS if name in places and _names(message, name)]
+        raise CorefileError(named[0] if named else directive.place, message) from error
+
+
+def _names(message: str, option: str) -> bool:
+    """Whether a contradiction is about an option, so that its line is the place to show."""
+    words = {"max-zone-ttl": "longest TTL", "dnskey-ttl": "longest TTL"}
+    return words.get(option, option) in message
+
+
+def _durations(directive: Directive) -> dict[str, int]:
+    given = {}
+    for line in directive.body or ():
+        if line.name in _DURATIONS:
+            _plain(line, 1, 1, f"{line.name} DURATION")
+            seconds = duration(line.args[0], most=10 * 365 * DAY)
+            if seconds != int(seconds):
+                raise CorefileError(
+                    line.args[0].place, f"{line.args[0].text} is no whole number of seconds"
+                )
+            given[_DURATIONS[line.name]] = int(seconds)
+    return given
+
+
+def _layout(line: Directive | None, parent: ParentConfig) -> KeyLayout:
+    if line is None:
+        # A parent whose servers are named is one that rollovers are meant for.
+        return KeyLayout.KSK_ZSK if parent.addresses else KeyLayout.CSK
+    _plain(line, 1, 1, "keys csk|ksk+zsk")
+    return KeyLayout(choice(line.args[0], [layout.value for layout in KeyLayout]))
+
+
+def _algorithm(line: Directive | None) -> tuple[int, int]:
+    default = Policy()
+    if line is None:
+        return default.algorithm, default.rsa_bits
+    _plain(line, 1, 2, "algorithm NAME [BITS]")
+    number = ALGORITHMS[choice(line.args[0], tuple(ALGORITHMS))]
+    if len(line.args) == 1:
+        return number, default.rsa_bits
+    if number not in RSA_ALGORITHMS:
+        raise CorefileError(line.args[1].place, f"keys of {line.args[0].text} have one length")
+    return number, count(line.args[1], least=1024, most=4096)
+
+
+def _denial(directive: Directive) -> Nsec3 | None:
+    plain, line = directive.option("nsec"), directive.option("nsec3")
+    if plain is not None:
+        _plain(plain, 0, 0, "nsec")
+        if line is not None:
+            raise CorefileError(line.place, f"nsec3 contradicts nsec at {plain.place}")
+    if line is None:
+        return None
+    no_body(line)
+    usage = "nsec3 [iterations N] [salt HEX] [opt-out]"
+    found = Nsec3()
+    words = list(line.args)
+    while words:
+        word = words.pop(0)
+        what = choice(word, ("iterations", "salt", "opt-out"))
+        if what == "opt-out":
+            found = attrs.evolve(found, opt_out=True)
+            continue
+        if not words:
+            raise CorefileError(word.place, f"{what} has no value; right: {usage}")
+        value = words.pop(0)
+        if what == "iterations":
+            found = attrs.evolve(found, iterations=count(value, most=_MOST_ITERATIONS))
+        else:
+            found = attrs.evolve(found, salt=_salt(value))
+    return found
+
+
+def _salt(token: Token) -> bytes:
+    if token.text == "-":
+        return b""
+    try:
+        salt = binascii.unhexlify(token.text)
+    except (binascii.Error, ValueError):
+        salt = None
+    if salt is None or len(salt) > 255:
+        raise CorefileError(
+            token.place, f"'{token.text}' found where a salt in hexadecimal should be, or -"
+        )
+    return salt
+
+
+def _parent(directive: Directive) -> ParentConfig:
+    line = directive.option("parent")
+    if line is None:
+        return ParentConfig()
+    _plain(line, 1, None, "parent none|ADDRESS…")
+    if line.args[0].text == "none":
+        number_of_arguments(line, 1, 1, "parent none|ADDRESS…")
+        return ParentConfig(island=True)
+    return ParentConfig(addresses=_addresses(line))
+
+
+def _addresses(line: Directive | None) -> tuple[tuple[str, int], ...]:
+    if line is None:
+        return ()
+    _plain(line, 1, None, f"{line.name} ADDRESS[:PORT]…")
+    found = []
+    for token in line.args:
+        endpoint = address(token, port=_DNS_PORT)
+        if not endpoint.address:
+            raise CorefileError(token.place, f"'{token.text}' names no address")
+        found.append((endpoint.address, endpoint.port))
+    return tuple(found)
+
+
+def _keys(directive: Directive, base: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    files: list[Path] = []
+    directories: list[Path] = []
+    kinds: dict[str, Callable[[Path], None]] = {
+        "file": files.append,
+        "directory": directories.append,
+    }
+    for line in directive.options("key"):
+        _plain(line, 2, None, "key file PATH… | key directory PATH…")
+        add = kinds[choice(line.args[0], tuple(kinds))]
+        for token in line.args[1:]:
+            add(base / token.text)
+    return tuple(files), tuple(directories)

@@ -1,6 +1,16 @@
-"""The state database (SKELETON)."""
+"""The state database: one SQLite file, written by one thread, on disk when a call returns."""
 
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+from keystore.durable import private_directory
+from signer import schema
+
+T = TypeVar("T")
 
 
 class StateError(Exception):
@@ -17,11 +27,108 @@ class StateError(Exception):
 
 
 class StateDatabase:
-    """One SQLite file, one writer thread."""
+    """`write` and `read` take a function of the connection; it runs in the one thread that
+    ever touches it, in a transaction of its own. Raise StateError."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create; raises StateError."""
-        raise NotImplementedError
+        """Open, or create with mode 0600. Raises StateError."""
+        self.path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
+        try:
+            self._connection = self._thread.submit(self._open).result()
+        except BaseException:
+            self._thread.shutdown()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            private_directory(self.path.parent)
+            self.path.touch(mode=0o600)
+            connection = sqlite3.connect(self.path, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise self._error(error) from error
+        try:
+            self._prepare(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._error(error) from error
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout = 5000")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, schema.VERSION):
+            raise StateError(
+                str(self.path),
+                f"the database has version {version}, this program knows {schema.VERSION}",
+                "run the version of zoneward that wrote it, or restore a backup of this one's",
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if version == 0:
+            if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+                raise StateError(
+                    str(self.path), "is another program's database", "name another directory"
+                )
+            connection.executescript(
+                f"BEGIN IMMEDIATE;{schema.TABLES}PRAGMA user_version = {schema.VERSION};COMMIT;"
+            )
+
+    def _error(self, error: Exception) -> StateError:
+        if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
+            return StateError(str(self.path), "the database is damaged", "restore a backup")
+        if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+            return StateError(str(self.path), "is no database", "restore a backup")
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return StateError(str(self.path), f"can't be used ({reason})", "see to disk and rights")
+
+    def _transaction(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = step(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return result
+
+    async def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """One transaction: all of it on disk when this returns, or none of it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._transaction, step)
+
+    def run_blocking(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """The same for callers without an event loop."""
+        return self._thread.submit(self._transaction, step).result()
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy, for a backup, while this one is in use. Raises StateError."""
+
+        def copy() -> None:
+            path.touch(mode=0o600)
+            target = sqlite3.connect(path)
+            try:
+                self._connection.backup(target)
+            finally:
+                target.close()
+
+        try:
+            self._thread.submit(copy).result()
+        except (OSError, sqlite3.Error) as error:
+            raise StateError(str(path), f"no copy ({error})", "see to disk and rights") from error
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Finish what is under way and close. Calling it again does nothing."""
+        try:
+            self._thread.submit(self._connection.close).result()
+        except RuntimeError:
+            return  # the thread has been shut down before
+        self._thread.shutdown()

@@ -38,7 +38,7 @@ def test_forms(text: str, expected: KeystoreConfig) -> None:
         ("keystore", "an argument is missing"),
         (
             "keystore files {\n password env:P\n }",
-            "unknown option 'password' of keystore; did you mean 'passphrase'",
+            "unknown option 'password' of keystore; known: passphrase",
         ),
         ("keystore files {\n passphrase hunter2\n }", "given by reference"),
     ],

@@ -1,0 +1,121 @@
+"""Before anything is generated or published: do our keys, what is served and what the parent
+says fit together? A pure decision; whatever does not fit stops the zone, loudly."""
+
+import attrs
+import dns.name
+
+from keystore.dnskey import fingerprint, key_tag
+from signer.ds import named_by
+from signer.hold import Hold
+from signer.parent import ParentAnswer, Seen, Unknown
+
+
+@attrs.frozen
+class OurKey:
+    """A key in the database. `unreadable` says why its private half can't be had.
+    `omnipresent`: as far as the database knows, its DNSKEY is in all caches."""
+
+    dnskey: bytes
+    unreadable: str | None = None
+    omnipresent: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.dnskey)
+
+
+@attrs.frozen
+class Proceed:
+    """Go on; with `generate`, make the first keys."""
+
+    generate: bool
+
+
+_IMPORT = "import the keys (zoneward keys import), or withdraw those records first"
+
+
+def decide(
+    origin: dns.name.Name,
+    ours: tuple[OurKey, ...],
+    served: frozenset[bytes],
+    parent: ParentAnswer,
+    now: int,
+) -> Proceed | Hold:
+    """`served` are the DNSKEY rdata in the versions on disk and at our servers; `now` is in
+    Unix seconds, for the hold."""
+    lost = [key for key in ours if key.unreadable is not None]
+    if lost:
+        return Hold(
+            "; ".join(
+                f"the private half of key {key_tag(key.dnskey)} can't be read ({key.unreadable})"
+                for key in lost
+            ),
+            "restore it; a new key is never made in its place",
+            now,
+            signing=False,
+        )
+    known = {key.fingerprint for key in ours}
+    shown = {fingerprint(dnskey) for dnskey in served}
+    foreign = [dnskey for dnskey in served if fingerprint(dnskey) not in known]
+    if foreign:
+        return Hold(
+            f"{_tags(foreign)} in what is served {'is' if len(foreign) == 1 else 'are'} not ours",
+            f"{_IMPORT}; after restoring an old backup: restore the newest one",
+            now,
+            signing=False,
+        )
+    gone = [key.dnskey for key in ours if key.omnipresent and key.fingerprint not in shown]
+    if gone and served:
+        return Hold(
+            f"{_tags(gone)} should be in what is served and is not: the database is older than "
+            "the zone",
+            "restore the newest backup, or the database that belongs to this zone",
+            now,
+            signing=False,
+        )
+    return _with_parent(origin, ours, served, parent, now)
+
+
+def _with_parent(
+    origin: dns.name.Name,
+    ours: tuple[OurKey, ...],
+    served: frozenset[bytes],
+    parent: ParentAnswer,
+    now: int,
+) -> Proceed | Hold:
+    if isinstance(parent, Unknown):
+        if served:
+            # What is served is ours and goes on; the next look at the parent may say more.
+            return Proceed(generate=False)
+        return Hold(
+            f"the parent of {origin} can't be asked for its DS ({parent.reason})",
+            "write `parent none` for an island, or `parent ADDRESS…` with the parent's servers",
+            now,
+            signing=False,
+        )
+    if isinstance(parent, Seen) and parent.any:
+        if not ours:
+            return Hold(
+                f"the parent has {_count(parent.any)} for {origin} and there is no key here",
+                f"{_IMPORT}; a key made now would make the zone bogus",
+                now,
+                signing=False,
+            )
+        if not any(named_by(origin, key.dnskey, parent.any) for key in ours):
+            return Hold(
+                f"the parent has {_count(parent.any)} for {origin}, of none of our keys",
+                f"{_IMPORT}",
+                now,
+                signing=bool(served),
+            )
+    return Proceed(generate=not ours)
+
+
+def _tags(dnskeys: list[bytes]) -> str:
+    tags = sorted({key_tag(dnskey) for dnskey in dnskeys})
+    return f"DNSKEY {', '.join(map(str, tags))}"
+
+
+def _count(records: frozenset[bytes]) -> str:
+    tags = sorted({int.from_bytes(ds[:2], "big") for ds in records})
+    return f"DS {', '.join(map(str, tags))}"

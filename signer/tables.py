@@ -1,0 +1,270 @@
+"""Rows of the state database, as values. Each function is a part of a transaction that
+`signer.state` runs."""
+
+import sqlite3
+from collections.abc import Iterable
+
+import attrs
+import dns.name
+
+from signer.elapsed import Lived, Reading
+from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
+
+_VERSIONS_KEPT = 100
+
+
+def zone_text(zone: dns.name.Name) -> str:
+    """The name under which a zone's rows are kept."""
+    return zone.canonicalize().to_text()
+
+
+# --- keys -------------------------------------------------------------------------------
+
+
+def load_keyset(db: sqlite3.Connection, zone: dns.name.Name) -> KeySet:
+    text = zone_text(zone)
+    records: dict[tuple[str, RecordKind], Record] = {
+        (fingerprint, RecordKind(record)): Record(State(state), since, ttl)
+        for fingerprint, record, state, since, ttl in db.execute(
+            "SELECT fingerprint, record, state, since, ttl FROM key_records WHERE zone = ?", (text,)
+        )
+    }
+    keys = []
+    for fingerprint, role, dnskey, created in db.execute(
+        "SELECT fingerprint, role, dnskey, created FROM keys WHERE zone = ? ORDER BY position",
+        (text,),
+    ):
+        key = Key.hidden(fingerprint, Role(role), dnskey, created, 0.0)
+        for kind, _ in key.records:
+            key = key.with_record(kind, records[fingerprint, kind])
+        keys.append(key)
+    tags = db.execute("SELECT tag FROM tags_used WHERE zone = ?", (text,))
+    return KeySet(zone, tuple(keys), frozenset(tag for (tag,) in tags))
+
+
+def save_keyset(db: sqlite3.Connection, keyset: KeySet) -> None:
+    """Write what is there; a key that is not in the set any more is left alone."""
+    text = zone_text(keyset.origin)
+    add_zone(db, keyset.origin)
+    for position, key in enumerate(keyset.keys):
+        db.execute(
+            "INSERT INTO keys (zone, fingerprint, role, dnskey, created, position) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
+            (text, key.fingerprint, key.role.value, key.dnskey, key.created, position),
+        )
+        db.executemany(
+            "INSERT OR REPLACE INTO key_records VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (text, key.fingerprint, kind.value, record.state.value, record.since, record.ttl)
+                for kind, record in key.records
+            ],
+        )
+    db.executemany(
+        "INSERT OR IGNORE INTO tags_used VALUES (?, ?)", [(text, tag) for tag in keyset.tags_used]
+    )
+
+
+def add_zone(db: sqlite3.Connection, zone: dns.name.Name) -> None:
+    db.execute("INSERT OR IGNORE INTO zones (zone) VALUES (?)", (zone_text(zone),))
+
+
+def highest_ttl(db: sqlite3.Connection, zone: dns.name.Name) -> int:
+    row = db.execute("SELECT highest_ttl FROM zones WHERE zone = ?", (zone_text(zone),)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def raise_highest_ttl(db: sqlite3.Connection, zone: dns.name.Name, ttl: int) -> None:
+    add_zone(db, zone)
+    db.execute(
+        "UPDATE zones SET highest_ttl = max(highest_ttl, ?) WHERE zone = ?", (ttl, zone_text(zone))
+    )
+
+
+# --- serials and versions ---------------------------------------------------------------
+
+
+def reserved_serial(db: sqlite3.Connection, zone: dns.name.Name, variant: str) -> int | None:
+    row = db.execute(
+        "SELECT serial FROM serials WHERE zone = ? AND variant = ?", (zone_text(zone), variant)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def reserve_serial(
+    db: sqlite3.Connection, zone: dns.name.Name, variant: str, serial: int | None
+) -> None:
+    """Set the reservation; None, or an older serial, gives one back that no content got."""
+    key = (zone_text(zone), variant)
+    if serial is None:
+        db.execute("DELETE FROM serials WHERE zone = ? AND variant = ?", key)
+    else:
+        db.execute("INSERT OR REPLACE INTO serials VALUES (?, ?, ?)", (*key, serial))
+
+
+@attrs.frozen
+class Version:
+    """A version that passed the gate. `at` is in Unix seconds."""
+
+    serial: int
+    digest: bytes
+    made: int
+    kept: int
+    at: int
+
+
+def add_version(
+    db: sqlite3.Connection, zone: dns.name.Name, variant: str, version: Version
+) -> None:
+    """Raises sqlite3.IntegrityError when the serial has a content already."""
+    key = (zone_text(zone), variant)
+    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, *attrs.astuple(version)))
+    db.execute(
+        "DELETE FROM versions WHERE zone = ?1 AND variant = ?2 AND rowid NOT IN (SELECT rowid "
+        "FROM versions WHERE zone = ?1 AND variant = ?2 ORDER BY rowid DESC LIMIT ?3)",
+        (*key, _VERSIONS_KEPT),
+    )
+
+
+def last_version(db: sqlite3.Connection, zone: dns.name.Name, variant: str) -> Version | None:
+    row = db.execute(
+        "SELECT serial, digest, made, kept, at FROM versions WHERE zone = ? AND variant = ? "
+        "ORDER BY rowid DESC LIMIT 1",
+        (zone_text(zone), variant),
+    ).fetchone()
+    return None if row is None else Version(*row)
+
+
+# --- observations, operations, acceptance, due times --------------------------------------
+
+
+@attrs.frozen
+class Observation:
+    """`since` is in lived seconds; what `value` says depends on `what`."""
+
+    what: str
+    subject: str
+    value: int
+    since: float
+
+
+def observe(db: sqlite3.Connection, zone: dns.name.Name, seen: Observation) -> None:
+    """Record something seen; where it was seen before with the same value, `since` stays."""
+    db.execute(
+        "INSERT INTO observations VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "since = iif(value = excluded.value, since, excluded.since), value = excluded.value",
+        (zone_text(zone), seen.what, seen.subject, seen.value, seen.since),
+    )
+
+
+def unsee(db: sqlite3.Connection, zone: dns.name.Name, what: str, subject: str) -> None:
+    db.execute(
+        "DELETE FROM observations WHERE zone = ? AND what = ? AND subject = ?",
+        (zone_text(zone), what, subject),
+    )
+
+
+def observations(db: sqlite3.Connection, zone: dns.name.Name) -> tuple[Observation, ...]:
+    rows = db.execute(
+        "SELECT what, subject, value, since FROM observations WHERE zone = ?", (zone_text(zone),)
+    )
+    return tuple(Observation(*row) for row in rows)
+
+
+def begin(db: sqlite3.Connection, zone: dns.name.Name, what: str, detail: str, at: int) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?)", (zone_text(zone), what, detail, at)
+    )
+
+
+def begun(db: sqlite3.Connection, zone: dns.name.Name, what: str) -> str | None:
+    row = db.execute(
+        "SELECT detail FROM operations WHERE zone = ? AND what = ?", (zone_text(zone), what)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def confirm(db: sqlite3.Connection, zone: dns.name.Name, what: str) -> None:
+    db.execute("DELETE FROM operations WHERE zone = ? AND what = ?", (zone_text(zone), what))
+
+
+def accept(db: sqlite3.Connection, zone: dns.name.Name, variant: str, token: str, at: int) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?)", (zone_text(zone), variant, token, at)
+    )
+
+
+def accepted(db: sqlite3.Connection, zone: dns.name.Name, variant: str) -> str | None:
+    row = db.execute(
+        "SELECT token FROM accepted WHERE zone = ? AND variant = ?", (zone_text(zone), variant)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_due(db: sqlite3.Connection, zone: dns.name.Name, what: str, at: int | None) -> None:
+    key = (zone_text(zone), what)
+    if at is None:
+        db.execute("DELETE FROM due WHERE zone = ? AND what = ?", key)
+    else:
+        db.execute("INSERT OR REPLACE INTO due VALUES (?, ?, ?)", (*key, at))
+
+
+def due_times(db: sqlite3.Connection, zone: dns.name.Name) -> dict[str, int]:
+    rows = db.execute("SELECT what, at FROM due WHERE zone = ?", (zone_text(zone),))
+    return {str(what): int(at) for what, at in rows}
+
+
+# --- time -------------------------------------------------------------------------------
+
+
+def load_lived(db: sqlite3.Connection) -> Lived | None:
+    row = db.execute("SELECT wall, boot, boot_id, synchronised, lived FROM clock").fetchone()
+    if row is None:
+        return None
+    wall, boot, boot_id, synchronised, lived = row
+    return Lived(Reading(wall, boot, boot_id, bool(synchronised)), lived)
+
+
+def save_lived(db: sqlite3.Connection, lived: Lived) -> None:
+    reading = lived.reading
+    db.execute(
+        "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?, ?)",
+        (reading.wall, reading.boot, reading.boot_id, reading.synchronised, lived.seconds),
+    )
+
+
+# --- audit ------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class AuditEntry:
+    """Who did what to which zone. `at` is in Unix seconds."""
+
+    at: int
+    zone: str
+    actor: str
+    action: str
+    detail: str
+
+
+def audit(
+    db: sqlite3.Connection, at: int, zone: dns.name.Name, actor: str, action: str, detail: str
+) -> None:
+    db.execute(
+        "INSERT INTO audit (at, zone, actor, action, detail) VALUES (?, ?, ?, ?, ?)",
+        (at, zone_text(zone), actor, action, detail),
+    )
+
+
+def audit_log(
+    db: sqlite3.Connection, zones: Iterable[dns.name.Name] | None = None, limit: int = 1000
+) -> tuple[AuditEntry, ...]:
+    """The last entries, oldest first; of some zones, or of all."""
+    wanted = None if zones is None else {zone_text(zone) for zone in zones}
+    rows = db.execute("SELECT at, zone, actor, action, detail FROM audit ORDER BY id DESC")
+    found = []
+    for row in rows:
+        if wanted is None or row[1] in wanted:
+            found.append(AuditEntry(*row))
+            if len(found) == limit:
+                break
+    return tuple(reversed(found))
