@@ -3,11 +3,13 @@
 use pyo3::prelude::*;
 
 mod errors;
+mod scan;
 mod zone;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     errors::register(module)?;
+    scan::register(module)?;
     zone::register(module)
 }

@@ -1,5 +1,6 @@
 //! Zone, RRset and Diff as Python sees them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -8,7 +9,7 @@ use zoneward_core::name::Name;
 use zoneward_core::rdata::{rtype, type_name};
 use zoneward_core::zone::{Diff, Node, Record, RrsetBuf, RrsetRef, Zone, diff};
 
-use crate::errors;
+use crate::{errors, scan};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyZone>()?;
@@ -146,6 +147,21 @@ impl PyZone {
 
     fn __iter__(&self) -> RrsetIterator {
         RrsetIterator { zone: self.0.clone(), last: None, batch: vec![].into_iter() }
+    }
+
+    #[pyo3(signature = (path, *, foreign = None))]
+    fn write_text(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        foreign: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        scan::write_text(py, &self.0, &path, foreign)
+    }
+
+    #[pyo3(signature = (*, foreign = None))]
+    fn to_text(&self, py: Python<'_>, foreign: Option<Py<PyAny>>) -> PyResult<String> {
+        scan::to_text(py, &self.0, foreign)
     }
 
     fn apply(&self, py: Python<'_>, diff: &PyDiff) -> PyResult<Self> {

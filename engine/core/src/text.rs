@@ -1,6 +1,5 @@
 //! Zones as zone-file text: canonical order, absolute names, one record a line.
 
-use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -20,19 +19,7 @@ pub fn write_zone(
     foreign: Option<&mut dyn Foreign>,
 ) -> io::Result<()> {
     let mut lines = Lines { out, line: String::with_capacity(256), foreign };
-    let (mut names, mut hashes) = (zone.nodes().peekable(), zone.nsec3_nodes().peekable());
-    loop {
-        let order = match (names.peek(), hashes.peek()) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(name), Some(hash)) => name.name().canonical_cmp(hash.name()),
-        };
-        let node = if order.is_le() { names.next() } else { hashes.next() };
-        if let Some(node) = node {
-            lines.node(node)?;
-        }
-    }
+    zone.canonical_after(None).try_for_each(|node| lines.node(node))
 }
 
 /// As text in memory.
@@ -107,6 +94,7 @@ impl<W: Write> Lines<'_, '_, W> {
         let _ = write!(self.line, "{owner} {ttl} IN {} ", type_name(number));
         if !write_text(number, rdata, &mut self.line) {
             let known = self.foreign.as_mut().and_then(|foreign| foreign.print(number, rdata));
+            let known = known.filter(|text| !text.contains('\n'));
             self.line.push_str(&known.unwrap_or_else(|| generic_text(rdata)));
         }
         self.line.push('\n');

@@ -53,21 +53,20 @@ impl Input<'_> {
     fn scan(&self, mut foreign: Option<&mut dyn Foreign>) -> Result<Zone, Failure> {
         let mut builder = Builder::new(self.origin);
         let (problems, has_soa) = self.read(&mut builder, reborrow(&mut foreign));
-        if !problems.is_empty() {
-            return Err(Failure::Problems(problems));
-        }
-        if !has_soa {
+        let refused = if !problems.is_empty() {
+            problems
+        } else if !has_soa {
             let message = format!("no SOA record at the apex {}: is this the zone?", self.origin);
             return Err(Failure::Problems(vec![self.at_start(message)]));
-        }
-        builder.finish().map_err(|error| {
-            let mut owners = Owners { origin: self.origin, types: HashMap::new() };
-            let (mut problems, _) = self.read(&mut owners, reborrow(&mut foreign));
-            if problems.is_empty() {
-                problems.push(self.at_start(error.to_string()));
+        } else {
+            match builder.finish() {
+                Ok(zone) => return Ok(zone),
+                Err(error) => vec![self.at_start(error.to_string())],
             }
-            Failure::Problems(problems)
-        })
+        };
+        let mut owners = Owners { origin: self.origin, types: HashMap::new() };
+        let (problems, _) = self.read(&mut owners, foreign);
+        Err(Failure::Problems(if problems.is_empty() { refused } else { problems }))
     }
 
     fn read<'s>(
@@ -107,7 +106,8 @@ impl Sink for Builder {
 }
 
 /// Finds the lines where records meet that may not share an owner. It runs only when the
-/// zone was refused, so that good zones don't pay for it.
+/// zone was refused, so that good zones don't pay for it, and then over the whole text, so
+/// that these problems come among the others.
 struct Owners<'a> {
     origin: &'a NameRef,
     types: HashMap<Name, Vec<(u16, Vec<u8>)>>,
