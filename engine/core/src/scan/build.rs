@@ -65,7 +65,7 @@ impl Input<'_> {
             }
         };
         let mut owners = Owners { origin: self.origin, types: HashMap::new() };
-        let (problems, _) = self.read(&mut owners, foreign);
+        let (problems, _) = self.read(&mut owners, reborrow(&mut foreign));
         Err(Failure::Problems(if problems.is_empty() { refused } else { problems }))
     }
 
