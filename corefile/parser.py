@@ -128,6 +128,8 @@ class _Cursor:
             if lexeme.opens:
                 depth += 1
             elif lexeme.closes:
+                if not (lexeme.starts_line or self._lexemes[self._at - 2].opens):
+                    raise CorefileError(lexeme.token.place, "'}' has to start a line of its own")
                 depth -= 1
                 if depth == 0:
                     return self._lexemes[start : self._at - 1]

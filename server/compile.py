@@ -64,6 +64,8 @@ class Compiled:
     blocks: tuple[BlockData, ...]
     consolidations: Mapping[str, tuple[Consolidation, ...]]
     """By the prefix of the lines that they are about."""
+    enabled: tuple[tuple[str, str, str, str], ...]
+    """(server, zone, view, directive), for the metric `plugin_enabled`."""
 
 
 def check(corefile: Corefile, registry: Registry | None = None) -> list[CorefileError]:
@@ -88,7 +90,8 @@ def compile_corefile(
     on IPv4 alone."""
     if registry is None:
         try:
-            registry = installed(_names(corefile))
+            named = _names(corefile) - BUILT_IN.keys()
+            registry = installed(named) if named else Registry.of({})
         except RegistryError as error:
             raise CompileError([CorefileError(Place(corefile.path, 1, 1), str(error))]) from None
     return _Compiler(corefile, registry, first_plugin, ipv6).run()
@@ -112,7 +115,6 @@ class _Compiler:
         self._services: dict[Service, None] = {}
         self._consolidations: dict[str, tuple[Consolidation, ...]] = {}
         self._listeners: dict[tuple[str, int], int] = {}
-        self._ids: dict[str, Block] = {}
 
     def run(self) -> Compiled:
         corefile = self._corefile
@@ -147,7 +149,17 @@ class _Compiler:
                 if any(block.directive(name) for name in ZONE_DATA)
             ),
             consolidations=self._consolidations,
+            enabled=tuple(dict.fromkeys(self._enabled(routes))),
         )
+
+    def _enabled(self, routes: list[Route]) -> Iterator[tuple[str, str, str, str]]:
+        blocks = {block_id(block): block for block in self._corefile.blocks}
+        endpoints = list(self._listeners)
+        for route in routes:
+            block = blocks[route.chain]
+            server = _label(*endpoints[route.listener])
+            for directive in block.directives:
+                yield server, route.origin, block.view, directive.name
 
     def _collect(self, read: Callable[[], T]) -> T | None:
         try:

@@ -109,6 +109,6 @@ class HttpServer:
             return method, Response(404, b"not found\n")
         try:
             return method, await handler()
-        except Exception:  # the scrape fails, the server does not
+        except Exception:  # noqa: BLE001 -- the scrape fails, the server does not
             _log.exception("the answer for %s failed", target.decode("latin-1"))
             return method, Response(500, b"internal error\n")

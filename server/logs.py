@@ -73,7 +73,8 @@ class LogDrain:
     def stop(self) -> None:
         """Log what is left, and end the thread."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._once(time.monotonic(), final=True)
 
     def _run(self) -> None:

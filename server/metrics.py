@@ -3,6 +3,7 @@
 Imported at the first scrape: the library takes longer to load than the rest of the server.
 """
 
+import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -16,7 +17,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from server.counters import DURATION_BUCKETS, SIZE_BUCKETS, Histogram, Series, Stats
 from server.http import Response
@@ -119,9 +119,9 @@ def _buckets(
     """Prometheus' buckets hold all that is at most their bound."""
     total = 0
     buckets: list[tuple[str, float]] = []
-    for bound, count in zip((*bounds, float("inf")), histogram.counts, strict=True):
+    for bound, count in zip((*bounds, math.inf), histogram.counts, strict=True):
         total += count
-        buckets.append((floatToGoString(bound), total))
+        buckets.append(("+Inf" if bound == math.inf else repr(float(bound)), total))
     return buckets, histogram.sum
 
 

@@ -56,8 +56,8 @@ class Tally:
 
 
 class PluginRuntime:
-    """Runs the plugins of all chains. Thread-safe: every method may be called from any thread
-    but the plugins' own."""
+    """Runs the plugins of all chains; without any it has no threads. Every method may be called
+    from any thread but the plugins' own."""
 
     def __init__(self, engine: Engine, *, stall: float = STALL) -> None:
         self._engine = engine
@@ -72,15 +72,14 @@ class PluginRuntime:
         self._thread = threading.Thread(target=self._run, name="plugins", daemon=True)
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-        self._watchdog.start()
-
     def add(self, instances: Iterable[Instance]) -> None:
         """Start plugins; queries for them may come from then on. Raises PluginError, with
         those of this call that had started stopped again."""
         added = list(instances)
         if added:
+            if not self._thread.is_alive():
+                self._thread.start()
+                self._watchdog.start()
             asyncio.run_coroutine_threadsafe(self._add(added), self._loop).result()
 
     def remove(self, numbers: Iterable[int]) -> None:
@@ -92,6 +91,9 @@ class PluginRuntime:
     def stop(self) -> None:
         """Stop all plugins, finish their queries, end the threads."""
         self._stopped.set()
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
         self.remove(list(self._instances))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

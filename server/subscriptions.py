@@ -16,6 +16,7 @@ import attrs
 from corefile.arguments import Endpoint
 from corefile.link import ALGORITHM, LinkKey, catalog_name, derive
 from corefile.names import encloses, name_wire, wire_name
+from corefile.secrets import SecretError
 from engine import EngineError, TsigKey, Zone
 from server.compile import BlockData
 from server.copies import Copy, CopyStore
@@ -31,7 +32,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _CONTACT_GRAIN = 5
 _CATALOG_POLL = 30.0
 _ZONE_RETRY = 2.0
-TROUBLE = (OSError, EOFError, EngineError, TimeoutError, CatalogError, ValueError)
+TROUBLE = (SecretError, OSError, EOFError, EngineError, TimeoutError, CatalogError, ValueError)
 
 Publish = Callable[[str, Zone, int], None]
 Withdraw = Callable[[str, bytes], None]
@@ -107,6 +108,13 @@ class Subscription:
             return [f"{origin}: the copy on disk can't be served: {error}"]
         self.followed[origin] = entry
         return []
+
+    def republish(self, block: BlockData) -> None:
+        """Take another reading of the same block, and publish what is here again."""
+        self.block = block
+        for entry in self.followed.values():
+            if entry.zone is not None:
+                self._publish(block.id, entry.zone, entry.valid_until)
 
     # --- following ---
 
