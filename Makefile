@@ -25,8 +25,8 @@ $(VENV)/.requirements: requirements.lock
 SOURCES := $(shell find engine -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
 
 $(VENV)/.engine: $(VENV)/.requirements pyproject.toml $(SOURCES)
-	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" \
-	    $(BIN)/maturin develop --quiet --release --locked
+	PATH="$(abspath $(BIN)):$$PATH" MATURIN_PEP517_ARGS="--locked" \
+	    $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
 build: $(VENV)/.engine ## the engine and everything it needs, into .venv

@@ -23,7 +23,7 @@ def write_zone(path: Path, names: int) -> int:
             out.write(f"host{number} A {address}\n")
             records += 1
             if number % 4 == 0:
-                out.write(f"host{number} AAAA 2001:db8::{number:x}\n")
+                out.write(f"host{number} AAAA 2001:db8::{number >> 16:x}:{number & 65535:x}\n")
                 records += 1
             if number % 10 == 0:
                 out.write(f"sub{number} NS ns.sub{number}\nns.sub{number} A {address}\n")
