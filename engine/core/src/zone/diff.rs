@@ -48,21 +48,24 @@ pub fn is_signers_type(rtype: u16) -> bool {
     matches!(rtype, rtype::RRSIG | rtype::NSEC | rtype::NSEC3 | rtype::NSEC3PARAM)
 }
 
-fn records(node: &Node) -> Vec<Record> {
-    let mut records = vec![];
-    let owner = node.name().to_owned();
-    for rrset in node.rrsets() {
-        let record = |rtype, rdata: &[u8]| Record {
-            owner: owner.clone(),
-            rtype,
-            ttl: rrset.ttl,
-            rdata: rdata.into(),
-            ours: rrset.ours,
-        };
-        records.extend(rrset.rdatas().map(|rdata| record(rrset.rtype, rdata)));
-        records.extend(rrset.signatures().map(|rdata| record(rtype::RRSIG, rdata)));
+impl Node {
+    /// All records of this owner, each RRset's signatures behind it.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = vec![];
+        let owner = self.name().to_owned();
+        for rrset in self.rrsets() {
+            let record = |rtype, rdata: &[u8]| Record {
+                owner: owner.clone(),
+                rtype,
+                ttl: rrset.ttl,
+                rdata: rdata.into(),
+                ours: rrset.ours,
+            };
+            records.extend(rrset.rdatas().map(|rdata| record(rrset.rtype, rdata)));
+            records.extend(rrset.signatures().map(|rdata| record(rtype::RRSIG, rdata)));
+        }
+        records
     }
-    records
 }
 
 fn minus(all: &[Record], others: &[Record]) -> Vec<Record> {
@@ -74,9 +77,6 @@ impl Zone {
     pub fn difference(&self, other: &Self) -> Diff {
         let mut diff =
             Diff { from_serial: self.serial(), to_serial: other.serial(), ..Diff::default() };
-        for (before, after) in self.differing(other) {
-            let before = before.map_or_else(Vec::new, records);
-            let after = after.map_or_else(Vec::new, records);
             diff.removed.extend(minus(&before, &after));
             diff.added.extend(minus(&after, &before));
         }
@@ -246,8 +246,13 @@ fn take(buf: &mut NodeBuf, record: &Record) -> bool {
     } else {
         rrset.rdatas().map(<[u8]>::to_vec).collect()
     };
-    let rest: Vec<&[u8]> =
-        held.iter().map(Vec::as_slice).filter(|other| **other != *record.rdata).collect();
+    // RFC 4343: a peer may have changed the case of names between two transfers.
+    let gone = rdata::canonical(record.rtype, &record.rdata);
+    let rest: Vec<&[u8]> = held
+        .iter()
+        .map(Vec::as_slice)
+        .filter(|other| rdata::canonical(record.rtype, other) != gone)
+        .collect();
     if rest.len() == held.len() {
         return false;
     }

@@ -212,6 +212,11 @@ impl Zone {
         self.nsec3.iter()
     }
 
+    /// Owners of NSEC3 records behind `owner`, upwards.
+    pub fn nsec3_forwards_after(&self, owner: &NameRef) -> impl Iterator<Item = &Node> {
+        self.nsec3.forwards_after(owner)
+    }
+
     pub fn nsec3_count(&self) -> usize {
         self.nsec3.len()
     }
