@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 
 mod errors;
 mod scan;
+mod store;
+mod transfer;
 mod zone;
 
 #[pymodule]
@@ -11,5 +13,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     errors::register(module)?;
     scan::register(module)?;
+    store::register(module)?;
+    transfer::register(module)?;
     zone::register(module)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use zoneward_core::disk;
 use zoneward_core::name::Name;
 use zoneward_core::rdata::{rtype, type_name};
 use zoneward_core::zone::{Diff, Node, Record, RrsetBuf, RrsetRef, Zone, diff};
@@ -184,6 +185,17 @@ impl PyZone {
 
     fn earliest_expiration(&self, py: Python<'_>) -> PyResult<Option<u32>> {
         errors::detached(py, || Ok(self.0.earliest_expiration()))
+    }
+
+    /// Write a snapshot: a new file, fsynced, renamed over `path`, its directory fsynced.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        errors::detached(py, || disk::save(&self.0, &path))
+    }
+
+    /// Read a snapshot. Raises EngineError "snapshot" (version, checksum, truncation), "io".
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        errors::detached(py, || disk::load(&path)).map(Self::from)
     }
 
     fn heap_bytes(&self, py: Python<'_>) -> PyResult<usize> {

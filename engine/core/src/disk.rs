@@ -14,4 +14,3 @@ mod store;
 
 pub use snapshot::{load, save};
 pub use store::Store;
-

@@ -10,4 +10,3 @@ mod server;
 pub use client::{Client, DEFAULT_LIMIT};
 pub use notify::notify;
 pub use server::{Answer, Kind, Request, Server};
-

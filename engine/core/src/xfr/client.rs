@@ -24,7 +24,7 @@ const OVERHEAD: usize = 64;
 /// One transfer in. Nothing of it is to be had before all of it was checked.
 pub struct Client {
     origin: Name,
-    base: Option<Zone>,
+    base: Option<Arc<Zone>>,
     session: Option<Session>,
     limit: usize,
     held: usize,
@@ -59,8 +59,8 @@ enum Part {
 
 enum Outcome {
     UpToDate,
-    Whole(Zone),
-    Steps(Zone, Vec<Diff>),
+    Whole(Arc<Zone>),
+    Steps(Arc<Zone>, Vec<Arc<Diff>>),
 }
 
 /// The SOA that an answer starts and ends with.
@@ -75,7 +75,7 @@ impl Client {
     /// `limit`: octets of memory that the records may take.
     pub fn new(
         origin: &NameRef,
-        base: Option<Zone>,
+        base: Option<Arc<Zone>>,
         key: Option<Arc<Key>>,
         limit: usize,
     ) -> Result<Self> {
@@ -315,7 +315,7 @@ impl Client {
         if soa.serial != first.serial || !alike(&soa, &first) {
             return Err(self.error("the SOA at the end is not the one at the start"));
         }
-        Ok(State::Done(Outcome::Whole(builder.finish()?)))
+        Ok(State::Done(Outcome::Whole(Arc::new(builder.finish()?))))
     }
 
     fn take_step(
@@ -369,11 +369,13 @@ impl Client {
     }
 
     fn apply(&self, diffs: Vec<Diff>) -> Result<State> {
+        let base = self.base.as_ref();
         let mut zone =
-            self.base.clone().ok_or_else(|| self.error("differences to no version at hand"))?;
+            Arc::clone(base.ok_or_else(|| self.error("differences to no version at hand"))?);
         for diff in &diffs {
-            zone = zone.apply(diff)?;
+            zone = Arc::new(zone.apply(diff)?);
         }
+        let diffs = diffs.into_iter().map(Arc::new).collect();
         Ok(State::Done(Outcome::Steps(zone, diffs)))
     }
 
@@ -415,17 +417,19 @@ impl Client {
 
     /// The new version; None when the one at hand is up to date. Raises "transfer" before the
     /// transfer is complete.
-    pub fn zone(&self) -> Result<Option<&Zone>> {
+    pub fn zone(&self) -> Result<Option<Arc<Zone>>> {
         match &self.state {
             State::Done(Outcome::UpToDate) => Ok(None),
-            State::Done(Outcome::Whole(zone) | Outcome::Steps(zone, _)) => Ok(Some(zone)),
+            State::Done(Outcome::Whole(zone) | Outcome::Steps(zone, _)) => {
+                Ok(Some(Arc::clone(zone)))
+            }
             _ => Err(self.error("the transfer is not complete")),
         }
     }
 
     /// An IXFR's differences; None when the answer was a full transfer, or there was nothing
     /// new.
-    pub fn diffs(&self) -> Result<Option<&[Diff]>> {
+    pub fn diffs(&self) -> Result<Option<&[Arc<Diff>]>> {
         match &self.state {
             State::Done(Outcome::Steps(_, diffs)) => Ok(Some(diffs)),
             State::Done(_) => Ok(None),

@@ -193,7 +193,7 @@ fn soa(parsed: &Parsed<'_>, place: &message::Place, origin: &NameRef) -> Result<
 pub struct Answer {
     request: Request,
     session: Option<Session>,
-    zone: Zone,
+    zone: Arc<Zone>,
     steps: VecDeque<Step>,
     /// Records of the step under way that are not in a message yet.
     waiting: VecDeque<Record>,
@@ -208,13 +208,18 @@ enum Step {
         behind: Option<Name>,
         hashed: bool,
     },
-    Difference(Diff),
+    Difference(Arc<Diff>),
 }
 
 impl Answer {
     /// The SOA, the whole zone, or the differences since the request's serial when `history`
     /// leads from it to `zone`. Raises "transfer" for a NOTIFY, or a zone without an SOA.
-    pub fn new(request: Request, zone: Zone, history: Option<Vec<Diff>>, now: u64) -> Result<Self> {
+    pub fn new(
+        request: Request,
+        zone: Arc<Zone>,
+        history: Option<Vec<Arc<Diff>>>,
+        now: u64,
+    ) -> Result<Self> {
         if request.kind == Kind::Notify {
             let why = "a NOTIFY is acknowledged, not answered";
             return Err(Error::at("transfer", &request.origin, why));
@@ -277,8 +282,7 @@ impl Answer {
                     self.steps.pop_front();
                 }
                 Step::Difference(diff) => {
-                    self.waiting.extend(diff.removed.drain(..));
-                    self.waiting.extend(diff.added.drain(..));
+                    self.waiting.extend(diff.removed.iter().chain(&diff.added).cloned());
                     self.steps.pop_front();
                 }
                 Step::Nodes { behind, hashed } => {
@@ -330,7 +334,7 @@ fn soa_record(zone: &Zone) -> Option<Record> {
     })
 }
 
-fn plan(request: &Request, zone: &Zone, history: Option<Vec<Diff>>) -> VecDeque<Step> {
+fn plan(request: &Request, zone: &Zone, history: Option<Vec<Arc<Diff>>>) -> VecDeque<Step> {
     let whole = || [Step::Soa, Step::Nodes { behind: None, hashed: false }, Step::Soa].into();
     match (request.kind, request.serial) {
         (Kind::Soa | Kind::Notify, _) => [Step::Soa].into(),
@@ -353,8 +357,8 @@ fn plan(request: &Request, zone: &Zone, history: Option<Vec<Diff>>) -> VecDeque<
 
 /// Whether the differences chain from `serial` to `zone`, each framed by its two SOA records,
 /// and are less than the zone itself.
-fn leads(history: &[Diff], serial: u32, zone: &Zone) -> bool {
-    let framed = |diff: &Diff| {
+fn leads(history: &[Arc<Diff>], serial: u32, zone: &Zone) -> bool {
+    let framed = |diff: &Arc<Diff>| {
         let starts = |records: &[Record], serial: u32| {
             let soas = records.iter().filter(|record| record.rtype == rtype::SOA).count();
             records.first().is_some_and(|first| {

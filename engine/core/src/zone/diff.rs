@@ -77,6 +77,9 @@ impl Zone {
     pub fn difference(&self, other: &Self) -> Diff {
         let mut diff =
             Diff { from_serial: self.serial(), to_serial: other.serial(), ..Diff::default() };
+        for (before, after) in self.differing(other) {
+            let before = before.map_or_else(Vec::new, Node::records);
+            let after = after.map_or_else(Vec::new, Node::records);
             diff.removed.extend(minus(&before, &after));
             diff.added.extend(minus(&after, &before));
         }
