@@ -10,7 +10,6 @@ from pathlib import Path
 
 import dns.exception
 import dns.name
-from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 
 import engine
 from corefile.names import directory_name
@@ -19,6 +18,7 @@ from keystore.dnskey import Dnskey, belongs_together, key_tag, revoked_tag
 from keystore.durable import create_exclusively, private_directory, remove, write
 from keystore.envelope import About, Envelope, EnvelopeError
 from keystore.protocol import KeystoreError, KeyUnreadable, StoredKey
+from keystore.signing import signing_key
 
 _log = logging.getLogger(__name__)
 _HEADER = "keystore.json"
@@ -122,9 +122,7 @@ class FileKeyStore:
     def load(self, zone: dns.name.Name, fingerprint: str) -> engine.SigningKey:
         dnskey, private = self._open(zone, fingerprint)
         try:
-            if dnskey[3] == algorithms.ED448:
-                return _ed448(dnskey, private)
-            return engine.SigningKey(dnskey, private)
+            return signing_key(dnskey, private)
         except engine.EngineError as error:
             raise KeyUnreadable(
                 str(self._path(zone, fingerprint)), error.message, "restore it from a backup"
@@ -300,15 +298,3 @@ def _stored(zone: dns.name.Name, about: About) -> StoredKey:
         tag=key_tag(about.dnskey),
         created=about.created,
     )
-
-
-def _ed448(dnskey: bytes, private: bytearray) -> engine.SigningKey:
-    """The engine's crypto library has no Ed448: `cryptography` signs, in batches."""
-    key = algorithms.from_pkcs8(private)
-    if not isinstance(key, Ed448PrivateKey):
-        raise TypeError("belongs_together let another kind of key through")
-
-    def sign(messages: list[bytes]) -> list[bytes]:
-        return [key.sign(message) for message in messages]
-
-    return engine.SigningKey.external(dnskey, sign)

@@ -51,3 +51,16 @@ def build(
     serial = following(current.serial, now)
     fresh = zone(serial)
     return fresh if engine.source_changes(current, fresh) else None
+
+
+def members(zone: engine.Zone) -> list[dns.name.Name]:
+    """The zones that a catalog lists, in the order of their labels."""
+    return [
+        dns.name.from_wire(rdata, 0)[0]
+        for rrset in zone
+        if rrset.rtype == _PTR
+        for rdata in rrset.rdatas
+    ]
+
+
+_PTR = 12

@@ -8,7 +8,7 @@ is not kept beside it; what the source gave is marked in the version itself
 
 from __future__ import annotations
 
-import shutil
+import threading
 from pathlib import Path
 
 import engine
@@ -22,11 +22,12 @@ _JOURNAL_LEAST = 1 << 20
 class VersionKeeper:
     """The version being served and the differences that led to it.
 
-    Calls block on the disk; run them in an executor, one at a time for a zone.
+    Calls block on the disk; run them in an executor. Several threads may call.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._lock = threading.Lock()
         self._store: engine.ZoneStore | None = None
         self._current: engine.Zone | None = None
 
@@ -37,42 +38,44 @@ class VersionKeeper:
 
     def open(self) -> engine.Zone | None:
         """Read what was written last. Raises EngineError "store" on damage, OSError."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._store = engine.ZoneStore(str(self.directory))
-        self._current = self._store.load()
-        return self._current
+        with self._lock:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store = engine.ZoneStore(str(self.directory))
+            self._current = self._store.load()
+            return self._current
 
     def write(self, zone: engine.Zone, diff: engine.Diff | None) -> None:
         """Put a version on disk, fsynced, then make it current. `diff` leads from the
         current version to it; None replaces the whole. Raises EngineError "io" (a full
         disk, for one), and the current version stays what it was."""
-        store = self._opened()
-        if diff is None or self._current is None or diff.from_serial != self._current.serial:
-            store.replace(zone)
-        else:
-            store.append(diff)
-        self._current = zone
+        with self._lock:
+            store = self._opened()
+            if diff is None or self._current is None or diff.from_serial != self._current.serial:
+                store.replace(zone)
+            else:
+                store.append(diff)
+            self._current = zone
 
     def fold(self) -> bool:
         """Fold a grown journal into a snapshot; True when that was due. What could be
         transferred by difference before still can."""
-        store, zone = self._opened(), self._current
-        if zone is None:
-            return False
-        if store.journal_bytes() < max(_JOURNAL_LEAST, _JOURNAL_PER_RECORD * zone.record_count):
-            return False
-        store.replace(zone)
-        return True
+        with self._lock:
+            store, zone = self._opened(), self._current
+            if zone is None:
+                return False
+            if store.journal_bytes() < max(_JOURNAL_LEAST, _JOURNAL_PER_RECORD * zone.record_count):
+                return False
+            store.replace(zone)
+            return True
 
-    def history(self, serial: int) -> list[engine.Diff] | None:
-        """The differences from `serial` to the current version; None when not known."""
-        return self._opened().history(serial)
-
-    def forget(self) -> None:
-        """Remove the versions from the disk: the zone is no longer configured here."""
-        self._store = None
-        self._current = None
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def transfer(self, serial: int | None) -> tuple[engine.Zone, list[engine.Diff] | None] | None:
+        """The current version and the differences that lead to it from `serial`, None where
+        those are not known; None alone where there is no version yet."""
+        with self._lock:
+            if self._current is None or self._store is None:
+                return None
+            history = None if serial is None else self._store.history(serial)
+            return self._current, history
 
     def _opened(self) -> engine.ZoneStore:
         if self._store is None:
