@@ -1,0 +1,131 @@
+"""A Corefile, read by both of its owners: what `check` prints and what `run` starts with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+import dns.name
+
+import corefile
+from corefile import Corefile, CorefileError, CorefileWarning, Place
+from corefile.arguments import Endpoint, address
+from corefile.options import Options
+from corefile.printer import to_text
+from keystore import KeystoreConfig, read_directive
+from signer.config import SignConfig, read_sign
+from zones.auto import AutoDirectory
+from zones.config import BlockSpec, ZoneSpec, compile_block
+
+
+@attrs.frozen
+class BlockPlan:
+    """What the manager does for one block: which zones, signed how. `sign` is None where
+    zones are served as they are; `sign_origins` are those that it is for."""
+
+    id: str
+    zones: tuple[ZoneSpec, ...]
+    autos: tuple[AutoDirectory, ...]
+    sign: SignConfig | None
+    sign_origins: tuple[dns.name.Name, ...]
+    place: Place = attrs.field(eq=False)
+
+    def signed(self, origin: dns.name.Name) -> SignConfig | None:
+        """How a zone of this block is signed; None where it isn't."""
+        if self.sign is None:
+            return None
+        named = origin in self.sign_origins
+        below = bool(self.autos) and any(origin.is_subdomain(top) for top in self.sign_origins)
+        return self.sign if named or below else None
+
+
+@attrs.frozen
+class ManagerPlan:
+    """The manager's half of a Corefile. `digest` tells one configuration from another."""
+
+    path: Path
+    options: Options
+    keystore: KeystoreConfig
+    publish: Endpoint | None
+    blocks: tuple[BlockPlan, ...]
+    warnings: tuple[CorefileWarning, ...]
+    digest: str
+
+    @property
+    def directory(self) -> Path:
+        """What relative paths in the Corefile count from."""
+        return self.path.parent
+
+
+class RecordingEnviron(Mapping[str, str]):
+    """An environment that remembers which variables a Corefile's text asked for."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self._environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
+def load(path: Path, dns_port: int, environ: Mapping[str, str] = os.environ) -> Corefile:
+    """Parse a Corefile. Raises CorefileError."""
+    return corefile.load(str(path), dns_port=dns_port, environ=environ)
+
+
+def plan_manager(parsed: Corefile) -> ManagerPlan:
+    """Read what is the manager's. Raises CorefileError at the first mistake."""
+    path = Path(parsed.path)
+    options = Options.of(parsed)
+    specs = [
+        spec for block in parsed.blocks if (spec := compile_block(block, path.parent)) is not None
+    ]
+    return ManagerPlan(
+        path=path,
+        options=options,
+        keystore=read_directive(options.keystore),
+        publish=None if options.publish is None else _publish(options),
+        blocks=tuple(_plan_block(spec, path.parent) for spec in specs),
+        warnings=tuple(warning for spec in specs for warning in spec.warnings),
+        digest=hashlib.sha256(to_text(parsed).encode()).hexdigest(),
+    )
+
+
+def _plan_block(spec: BlockSpec, directory: Path) -> BlockPlan:
+    zones = {zone.origin: zone for zone in spec.zones}
+    if spec.sign is None:
+        return BlockPlan(spec.id, spec.zones, spec.autos, None, (), spec.place)
+    sign = read_sign(spec.sign, directory)
+    origins = sign.zones or spec.origins
+    if sign.database_file is not None:
+        # CoreDNS's pair `sign DBFILE` and `file DBFILE.signed`: sign the one, and what the
+        # other would hold is served from here.
+        for origin in origins:
+            reload = zones[origin].reload if origin in zones else None
+            zones[origin] = ZoneSpec(origin, sign.database_file, reload or 60.0, spec.sign.place)
+    unknown = [origin for origin in origins if origin not in zones]
+    if unknown and not spec.autos:
+        raise CorefileError(
+            spec.sign.place,
+            f"sign: nothing in this block loads {unknown[0]}; right: sign DBFILE, or "
+            "`file DBFILE` beside it",
+        )
+    return BlockPlan(spec.id, tuple(zones.values()), spec.autos, sign, origins, spec.place)
+
+
+def _publish(options: Options) -> Endpoint:
+    directive = options.publish
+    assert directive is not None
+    if len(directive.args) != 1 or directive.body is not None:
+        raise CorefileError(directive.place, "publish: right: publish ADDRESS:PORT")
+    return address(directive.args[0])

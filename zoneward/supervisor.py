@@ -1,0 +1,243 @@
+"""`zoneward run`: manager and server as two children, each of which may die and come back.
+
+The supervisor has no threads and no state of its own. It execs (never only forks), restarts
+with backoff, passes signals on, and ends both in order: the server stops taking queries and
+drains, then the manager closes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from zoneward import logging, welcome
+from zoneward.checking import Checked, CorefileRefused, check
+from zoneward.child import Child, ending
+from zoneward.client import AdminClient
+from zoneward.configuration import RecordingEnviron
+from zoneward.environment import for_child
+from zoneward.process import Account, account, account_if_there
+from zoneward.readiness import Report, look
+from zoneward.refusal import OK, REFUSED, USAGE, Refusal
+from zoneward.sdnotify import notify
+from zoneward.state import StateDirectory
+
+# How long each step of a stop may take before the child is killed, in seconds.
+STOP = {"server": 30.0, "manager": 20.0}
+# After this long a start says what is still missing.
+PATIENCE = 30.0
+# How often the supervisor looks while it waits for something, in seconds.
+LOOK = 0.1
+
+_log = logging.get("supervisor")
+
+
+class Supervisor:
+    """Made from a Corefile that was checked. `run` gives the exit code."""
+
+    def __init__(
+        self,
+        path: Path,
+        dns_port: int,
+        *,
+        debug: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Raises CorefileRefused, Refusal."""
+        self._path = path
+        self._dns_port = dns_port
+        self._environ = environ
+        recording = RecordingEnviron(environ)
+        self._checked = check(path, dns_port, recording)
+        options = self._checked.plan.options
+        logging.configure(options.log_level, debug=debug)
+        for warning in self._checked.warnings:
+            _log.warning(str(warning))
+        manager, server = accounts(self._checked)
+        StateDirectory(options.state).prepare(manager, server)
+        arguments = ["-conf", str(path.absolute()), "-dns.port", str(dns_port)]
+        flags = ["--debug"] if debug else []
+
+        def child(name: str, verb: str, user: Account | None) -> Child:
+            scrubbed = for_child(name, self._checked.corefile, environ, recording.asked)
+            return Child(name, [*flags, verb, *arguments], scrubbed, user)
+
+        self._manager = child("manager", "manage", manager)
+        self._server = child("server", "serve", server)
+        self._client = AdminClient(options.admin, patience=5.0)
+        self._stop = self._hangup = False
+        self._ready = False
+        self._impatient_at = time.monotonic() + PATIENCE
+        self._taking_up: tuple[str, float] | None = None
+        # Signals wake the loop through a socket (signal.set_wakeup_fd).
+        self._woken, self._waker = socket.socketpair()
+        for end in (self._woken, self._waker):
+            end.setblocking(False)
+
+    def run(self) -> int:
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._signalled)
+        self._manager.start()
+        self._server.start()
+        code = OK
+        while not self._stop:
+            self._sleep()
+            refused = self._reap()
+            if refused is not None:
+                code = refused
+                break
+            self._restart()
+            if not self._ready:
+                self._look()
+            if self._hangup:
+                self._hangup = False
+                self._take_up()
+            self._tell_server()
+        notify("STOPPING=1", self._environ)
+        self._end()
+        return code
+
+    def _signalled(self, number: int, _: FrameType | None) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stop = True
+        elif number == signal.SIGHUP:
+            self._hangup = True
+
+    def _sleep(self) -> None:
+        """Until a signal, or until there is something to look at."""
+        waits = [
+            max(0.0, child.due - time.monotonic())
+            for child in (self._manager, self._server)
+            if not child.running
+        ]
+        if not self._ready or self._taking_up is not None:
+            waits.append(LOOK)
+        select.select([self._woken], [], [], min(waits, default=None))
+        self._drain()
+
+    def _reap(self) -> int | None:
+        """Take note of children that ended. An exit code when one refused to start at all:
+        it has said why, and trying again would not help."""
+        for child in (self._manager, self._server):
+            code = child.reap()
+            if code is None:
+                continue
+            if not self._ready and code in (REFUSED, USAGE):
+                return code
+            wait = max(0.0, child.due - time.monotonic())
+            _log.error(
+                f"the {child.name} ended ({ending(code)}); it is started again"
+                + (f" in {wait:.1f} s" if wait else "")
+            )
+        return None
+
+    def _restart(self) -> None:
+        for child in (self._manager, self._server):
+            if not child.running and child.due <= time.monotonic():
+                child.start()
+
+    def _look(self) -> None:
+        report = look(self._client, self._checked.compiled)
+        late = time.monotonic() > self._impatient_at
+        if report is None:
+            if late:
+                _log.warning("the manager does not answer yet; still waiting")
+                self._impatient_at = time.monotonic() + PATIENCE
+            return
+        failing = all(row.problem is not None for row in report.missing)
+        if report.missing and not (failing and self._settled(report)) and not late:
+            return
+        self._ready = True
+        notify("READY=1", self._environ)
+        welcome.show(report, self._checked)
+
+    def _settled(self, report: Report) -> bool:
+        """Whether what is missing is so for a reason that the manager told."""
+        return all(row.serial is None for row in report.missing)
+
+    def _take_up(self) -> None:
+        """SIGHUP: check both sides, then the manager takes its own up, then the server."""
+        try:
+            checked = check(self._path, self._dns_port, self._environ)
+        except CorefileRefused as error:
+            for line in error.lines:
+                _log.error(f"{line}; the configuration before stays in force")
+            return
+        self._checked = checked
+        self._manager.send(signal.SIGHUP)
+        self._taking_up = (checked.plan.digest, time.monotonic() + PATIENCE)
+
+    def _tell_server(self) -> None:
+        if self._taking_up is None:
+            return
+        digest, deadline = self._taking_up
+        report = look(self._client, self._checked.compiled)
+        if report is not None and report.status.config == digest:
+            self._taking_up = None
+            self._server.send(signal.SIGHUP)
+        elif time.monotonic() > deadline:
+            self._taking_up = None
+            _log.error("the manager did not take up the Corefile; the server was not told")
+
+    def _end(self) -> None:
+        for child in (self._server, self._manager):
+            child.send(signal.SIGTERM)
+            deadline = time.monotonic() + STOP[child.name]
+            self._stop = False
+            while child.running:
+                if child.reap() is not None:
+                    break
+                # A second Ctrl-C is impatience.
+                if self._stop or time.monotonic() > deadline:
+                    _log.warning(f"the {child.name} is killed")
+                    child.send(signal.SIGKILL)
+                    deadline = time.monotonic() + STOP[child.name]
+                    self._stop = False
+                select.select([self._woken], [], [], LOOK)
+                self._drain()
+
+    def _drain(self) -> None:
+        try:
+            while self._woken.recv(512):
+                continue
+        except BlockingIOError:
+            return
+
+
+def accounts(checked: Checked) -> tuple[Account | None, Account | None]:
+    """The users of manager and server; None stays who we are. Raises Refusal."""
+    options = checked.plan.options
+    if os.geteuid() != 0:
+        if options.user or options.server_user:
+            _log.warning("`user` and `server-user` need root to start; both run as this user")
+        else:
+            _log.info("manager and server share this user; started as root they get one each")
+        return None, None
+    manager = account(options.user, "user") if options.user else account_if_there("zoneward")
+    if options.server_user:
+        server: Account | None = account(options.server_user, "server-user")
+    else:
+        server = account_if_there("zoneward-server") or manager
+    if server is None or manager is None:
+        _log.warning(
+            "manager and server run as root: create the users zoneward and zoneward-server, or "
+            "name others with `user` and `server-user`"
+        )
+        return manager, server
+    if manager.uid == server.uid:
+        _log.warning(f"manager and server share the user {manager.name}; set `server-user`")
+    return manager, server
+
+
+def main(path: Path, dns_port: int, *, debug: bool) -> int:
+    """Raises Refusal."""
+    if not path.exists():
+        raise Refusal(f"{path}: there is no such file; name the Corefile with -c")
+    return Supervisor(path, dns_port, debug=debug).run()
