@@ -1,0 +1,220 @@
+"""The admin API on a Unix socket (0600): what `zoneward zones|keys|ds|status` ask.
+
+Everything that comes in is bounded and typed (zoneward/api.py); a refusal is a Fault with
+one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import dns.exception
+import dns.name
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import engine
+from keystore import KeyStore, KeystoreError, StoredKey
+from signer.service import ZoneSigner
+from signer.state import StateError
+from zoneward import logging, rows
+from zoneward.api import (
+    LARGEST_BODY,
+    Export,
+    Fault,
+    Generate,
+    KeyPair,
+    Lines,
+    ZoneKeys,
+)
+from zoneward.group import NameGroup
+from zoneward.manager import Manager
+from zoneward.refusal import Refusal, one_line
+
+_FLAGS = {"csk": 257, "ksk": 257, "zsk": 256}
+
+_log = logging.get("admin")
+
+T = TypeVar("T", bound=msgspec.Struct)
+_R = TypeVar("_R")
+Handler = Callable[[Request], Awaitable[msgspec.Struct | list[msgspec.Struct]]]
+
+
+def application(manager: Manager) -> Starlette:
+    """The ASGI application over a manager."""
+    api = _Api(manager)
+    routes = [
+        Route("/v1/status", _answering(api.status), methods=["GET"]),
+        Route("/v1/zones/reload", _answering(api.reload), methods=["POST"]),
+        Route("/v1/zones/accept", _answering(api.accept), methods=["POST"]),
+        Route("/v1/keys", _answering(api.keys), methods=["GET"]),
+        Route("/v1/keys/generate", _answering(api.generate), methods=["POST"]),
+        Route("/v1/keys/import", _answering(api.import_key), methods=["POST"]),
+        Route("/v1/keys/export", _answering(api.export_key), methods=["POST"]),
+        Route("/v1/ds", _answering(api.ds), methods=["GET"]),
+    ]
+    return Starlette(routes=routes)
+
+
+class _Api:
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    async def status(self, request: Request) -> msgspec.Struct:
+        zone = self._zone_asked(request)
+        if zone is not None:
+            self._group(zone)
+        return rows.status(self._manager, zone)
+
+    async def reload(self, request: Request) -> msgspec.Struct:
+        tasks = [task for group in self._groups(request) for task in group.tasks.values()]
+        return Lines(tuple(await asyncio.gather(*(task.reload() for task in tasks))))
+
+    async def accept(self, request: Request) -> msgspec.Struct:
+        zone = self._zone_asked(request)
+        if zone is None:
+            raise Refusal("accept takes a zone")
+        lines = [await task.accept() for task in self._group(zone).tasks.values()]
+        accepted = tuple(line for line in lines if line is not None)
+        if not accepted:
+            raise Refusal(f"zone {zone}: nothing is held that could be accepted")
+        return Lines(accepted)
+
+    async def keys(self, request: Request) -> list[msgspec.Struct]:
+        return [
+            ZoneKeys(str(group.origin), tuple(group.signer.key_rows()))
+            for group in self._groups(request)
+            if group.signer is not None
+        ]
+
+    async def generate(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, Generate)
+        group, signer = self._signed(_name(asked.zone))
+        if asked.role not in _FLAGS:
+            raise Refusal(f"role {asked.role!r}: it is csk, ksk or zsk")
+        avoid = {row.tag for row in signer.key_rows()}
+        key = await self._off_loop(
+            lambda: self._keystore(group).generate(
+                group.origin, asked.algorithm, _FLAGS[asked.role], asked.bits, avoid_tags=avoid
+            )
+        )
+        return await self._add(group, signer, key, "generated")
+
+    async def import_key(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, KeyPair)
+        group, signer = self._signed(_name(asked.zone))
+        private = bytearray(asked.private)
+        key = await self._off_loop(
+            lambda: self._keystore(group).import_(group.origin, asked.dnskey, private)
+        )
+        return await self._add(group, signer, key, "imported")
+
+    async def export_key(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, Export)
+        zone = _name(asked.zone)
+        store = self._keystore(self._signed(zone)[0])
+
+        def export() -> KeyPair:
+            found = store.find(zone, asked.fingerprint)
+            if found is None:
+                raise Refusal(
+                    f"zone {zone} has no key {asked.fingerprint}; see `zoneward keys list`"
+                )
+            private = store.export(zone, asked.fingerprint)
+            try:
+                return KeyPair(str(zone), found.dnskey, bytes(private))
+            finally:
+                private[:] = bytes(len(private))
+
+        pair = await self._off_loop(export)
+        _log.warning(f"zone {zone}: a private key was exported", fingerprint=asked.fingerprint)
+        return pair
+
+    async def ds(self, request: Request) -> list[msgspec.Struct]:
+        return [
+            rows.delegation(group) for group in self._groups(request) if group.signer is not None
+        ]
+
+    async def _add(
+        self, group: NameGroup, signer: ZoneSigner, key: StoredKey, verb: str
+    ) -> msgspec.Struct:
+        await signer.add_key(key)
+        line = f"zone {group.origin}: {verb} key {key.tag} ({key.fingerprint})"
+        _log.info(line)
+        group.rekey()
+        return Lines((line,))
+
+    def _keystore(self, group: NameGroup) -> KeyStore:
+        assert group.plan.sign is not None
+        return self._manager.keystore(group.plan.sign)
+
+    async def _off_loop(self, function: Callable[[], _R]) -> _R:
+        return await asyncio.to_thread(function)
+
+    def _zone_asked(self, request: Request) -> dns.name.Name | None:
+        text = request.query_params.get("zone")
+        return None if text is None else _name(text)
+
+    def _groups(self, request: Request) -> list[NameGroup]:
+        zone = self._zone_asked(request)
+        if zone is not None:
+            return [self._group(zone)]
+        return [group for _, group in sorted(self._manager.groups.items())]
+
+    def _group(self, zone: dns.name.Name) -> NameGroup:
+        group = self._manager.groups.get(zone)
+        if group is None:
+            raise Refusal(f"there is no zone {zone} here; see `zoneward zones list`")
+        return group
+
+    def _signed(self, zone: dns.name.Name) -> tuple[NameGroup, ZoneSigner]:
+        group = self._group(zone)
+        if group.signer is None:
+            raise Refusal(f"zone {zone} is not signed here; its block has no *sign*")
+        return group, group.signer
+
+
+def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        try:
+            return _json(await handler(request), 200)
+        except (Refusal, KeystoreError, StateError, engine.EngineError) as error:
+            return _json(Fault(one_line(error)), 409)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is told in one line, too
+            _log.error("a request failed", path=request.url.path, reason=one_line(error))
+            return _json(Fault(one_line(error)), 500)
+
+    return answer
+
+
+def _json(value: object, status: int) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+async def _body(request: Request, kind: type[T]) -> T:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > LARGEST_BODY:
+            raise Refusal(f"a request is at most {LARGEST_BODY} octets long")
+    try:
+        return msgspec.json.decode(bytes(data), type=kind)
+    except msgspec.DecodeError as error:
+        # ValidationError among them; neither repeats what was sent.
+        raise Refusal(f"the request is not understood: {error}") from None
+    finally:
+        data[:] = bytes(len(data))
+
+
+def _name(text: str) -> dns.name.Name:
+    if len(text) > 1024:
+        raise Refusal("a zone's name is at most 255 octets long")
+    try:
+        return dns.name.from_text(text).canonicalize()
+    except dns.exception.DNSException as error:
+        raise Refusal(f"{text!r} is no zone name: {error}") from None

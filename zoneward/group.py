@@ -1,0 +1,159 @@
+"""One zone name with all its variants: the blocks that serve it share its key set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import dns.name
+
+import engine
+from keystore import KeystoreError
+from signer.config import SignConfig
+from signer.service import ZoneSigner
+from signer.state import StateError
+from zones.config import ZoneSpec
+from zoneward import logging
+from zoneward.refusal import one_line
+from zoneward.zonetask import ZoneTask
+
+# How long after a failed start it is tried again, in seconds; and how long after an alarm of
+# a zone the next one may ring.
+RETRY = 10.0
+
+_log = logging.get("zone")
+
+
+@attrs.frozen
+class GroupPlan:
+    """What a name's variants are to be: block to source, and how they are signed (not at all
+    where `sign` is None). Equal plans need no restart."""
+
+    origin: dns.name.Name
+    variants: tuple[tuple[str, ZoneSpec], ...]
+    sign: SignConfig | None
+
+
+class NameGroup:
+    """Starts the signer with what all variants serve, then runs their tasks."""
+
+    def __init__(
+        self,
+        plan: GroupPlan,
+        signer: ZoneSigner | None,
+        tasks: Mapping[str, ZoneTask],
+        moved: Callable[[], None],
+    ) -> None:
+        """`moved` is called when `due` may be another than before."""
+        self.plan = plan
+        self._moved = moved
+        self.signer = signer
+        self.tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+        self._alarm = asyncio.Event()
+        self._started = False
+        self._quiet_until: datetime | None = None
+
+    @property
+    def origin(self) -> dns.name.Name:
+        return self.plan.origin
+
+    def launch(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=str(self.origin))
+        self._task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """End the tasks; a pass under way is cut off where it waits, which loses nothing:
+        what is not on disk was not served."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def due(self) -> datetime | None:
+        """When `ring` is to be called next."""
+        if self.signer is None or not self._started:
+            return None
+        due = self.signer.next_due()
+        return due if due is None or self._quiet_until is None else max(due, self._quiet_until)
+
+    def ring(self) -> None:
+        """Something is due: look at the keys, re-sign what expires."""
+        self._alarm.set()
+
+    def rekey(self) -> None:
+        """The key set was changed by a person: every variant is signed again."""
+        for task in self.tasks.values():
+            task.ask(scope="all")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing ends a group but `stop`: anything else is a fault, and is said."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            found: BaseException = error
+            while isinstance(found, BaseExceptionGroup):
+                found = found.exceptions[0]
+            self._say(
+                f"its task ended: {one_line(found)}; `zoneward zones reload` won't help, a "
+                "restart of the manager will"
+            )
+            _log.debug("where it happened", exc_info=found)
+
+    async def _run(self) -> None:
+        await self._start()
+        async with asyncio.TaskGroup() as group:
+            for task in self.tasks.values():
+                group.create_task(task.run())
+            if self.signer is not None:
+                group.create_task(self._answer_alarms(self.signer))
+
+    async def _start(self) -> None:
+        if self.signer is None:
+            return
+        while True:
+            try:
+                await self.signer.start(self._served())
+            except (KeystoreError, StateError, engine.EngineError, OSError) as error:
+                self._say(one_line(error))
+                await asyncio.sleep(RETRY)
+            else:
+                break
+        self._started = True
+        self._moved()
+        if self.signer.held is not None:
+            self._say(f"held at its start: {self.signer.held}")
+
+    async def _answer_alarms(self, signer: ZoneSigner) -> None:
+        while True:
+            await self._alarm.wait()
+            self._alarm.clear()
+            # What stays due because it failed is not tried without a pause.
+            self._quiet_until = datetime.now(UTC) + timedelta(seconds=RETRY)
+            try:
+                held = signer.held
+                if held is not None:
+                    await signer.start(self._served())
+                changed = await signer.tick()
+            except (KeystoreError, StateError, engine.EngineError, OSError) as error:
+                self._say(one_line(error))
+            else:
+                lifted = held is not None and signer.held is None
+                scope = "all" if changed or lifted else "expiring"
+                for task in self.tasks.values():
+                    task.ask(scope=scope)
+            self._moved()
+
+    def _served(self) -> dict[str, engine.Zone]:
+        return {
+            block: task.keeper.current
+            for block, task in self.tasks.items()
+            if task.keeper.current is not None
+        }
+
+    def _say(self, problem: str) -> None:
+        line = f"zone {self.origin}: {problem}"
+        for task in self.tasks.values():
+            if task.problem != problem:
+                task.problem = problem
+                _log.error(line, block=task.block)

@@ -1,0 +1,182 @@
+"""The manager's door for servers: AXFR, IXFR and SOA over stream sockets, TSIG on each.
+
+The protocol is the engine's (`engine.TransferServer`); here are the sockets. The Unix socket
+serves the server on this machine, `publish` the ones elsewhere; both ask for the block's
+catalog first (RFC 9432) and then for its members, with the block's key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+
+import attrs
+
+import engine
+from corefile.arguments import Endpoint
+from corefile.link import LinkKey
+from zones.versions import VersionKeeper
+from zoneward import logging
+from zoneward.refusal import Refusal
+
+# A peer that sends or takes nothing for this long, in seconds, is let go.
+IDLE = 60.0
+# More connections than any fleet behind one manager keeps open at once.
+MOST_CONNECTIONS = 256
+
+_SERVFAIL, _NOTIMP, _NOTAUTH = 2, 4, 9
+_LENGTH = struct.Struct("!H")
+
+_log = logging.get("transfer")
+
+Observed = Callable[[str, bytes, int], None]
+
+
+@attrs.frozen
+class Shelf:
+    """What one block's servers may have: its zones by their names in wire form."""
+
+    block: str
+    key: LinkKey
+    zones: Mapping[bytes, VersionKeeper]
+
+
+class TransferService:
+    """Answers transfers of whatever is on the shelves, as they are at that moment.
+
+    `observed(block, origin, serial)` hears which version of a zone a server says it has.
+    """
+
+    def __init__(self, executor: Executor, observed: Observed) -> None:
+        self._executor = executor
+        self._observed = observed
+        self._shelves: dict[bytes, Shelf] = {}
+        self._protocol = engine.TransferServer([])
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def stock(self, shelves: list[Shelf]) -> None:
+        """Replace what there is. Connections stay."""
+        self._shelves = {shelf.key.name_wire: shelf for shelf in shelves}
+        self._protocol = engine.TransferServer(
+            [
+                engine.TsigKey(shelf.key.name_wire, "hmac-sha256", shelf.key.secret)
+                for shelf in shelves
+            ]
+        )
+
+    async def listen_unix(self, path: Path) -> None:
+        """Raises Refusal."""
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        try:
+            server = await asyncio.start_unix_server(self._accept, str(path))
+            # The directory says who gets here, TSIG who gets anything.
+            os.chmod(path, 0o666)  # noqa: S103, PTH101
+        except OSError as error:
+            raise Refusal(f"{path}: can't listen for servers: {error.strerror}") from error
+        self._servers.append(server)
+
+    async def listen_tcp(self, endpoint: Endpoint) -> None:
+        """Raises Refusal."""
+        try:
+            server = await asyncio.start_server(
+                self._accept, endpoint.address or None, endpoint.port, reuse_address=True
+            )
+        except OSError as error:
+            raise Refusal(
+                f"publish {endpoint}: can't listen: {os.strerror(error.errno or 0)}; "
+                "choose another address or port, or stop what uses it"
+            ) from error
+        self._servers.append(server)
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._connections) >= MOST_CONNECTIONS:
+            writer.close()
+            return
+        self._connections.add(task)
+        try:
+            while (message := await _receive(reader)) is not None:
+                if not await self._answer(message, writer):
+                    break
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            _log.debug("a server's connection ended")
+        except asyncio.CancelledError:
+            # Only `close` cancels; a handler that ends as cancelled is logged as a fault.
+            _log.debug("a server's connection was closed")
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _answer(self, message: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Answer one query; False when the connection is to end."""
+        now = int(time.time())
+        protocol = self._protocol
+        try:
+            request = protocol.parse(message, now)
+        except engine.EngineError as error:
+            _log.warning("a server's query was refused", reason=error.message)
+            reply = getattr(error, "reply", None)
+            if isinstance(reply, bytes):
+                await _send(writer, reply)
+            return False
+        shelf = self._shelves.get(request.key or b"")
+        keeper = None if shelf is None else shelf.zones.get(request.origin)
+        if shelf is None or keeper is None:
+            await _send(writer, protocol.refuse(request, _NOTAUTH, now))
+            return True
+        if request.kind not in ("soa", "axfr", "ixfr"):
+            await _send(writer, protocol.refuse(request, _NOTIMP, now))
+            return True
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._executor, keeper.transfer, request.serial)
+        if found is None:
+            await _send(writer, protocol.refuse(request, _SERVFAIL, now))
+            return True
+        zone, history = found
+        if request.serial is not None:
+            self._observed(shelf.block, request.origin, request.serial)
+        # A zone can be gigabytes of messages: made one by one, as the peer takes them.
+        messages = await loop.run_in_executor(
+            self._executor, protocol.answer, request, zone, history, now
+        )
+        while (part := await loop.run_in_executor(self._executor, _next, messages)) is not None:
+            await _send(writer, part)
+        return True
+
+
+def _next(messages: Iterator[bytes]) -> bytes | None:
+    return next(messages, None)
+
+
+async def _receive(reader: asyncio.StreamReader) -> bytes | None:
+    """One message with its two-byte length (RFC 1035 section 4.2.2); None at the end."""
+    try:
+        async with asyncio.timeout(IDLE):
+            prefix = await reader.readexactly(_LENGTH.size)
+            return await reader.readexactly(_LENGTH.unpack(prefix)[0])
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        return None
+
+
+async def _send(writer: asyncio.StreamWriter, message: bytes) -> None:
+    writer.write(_LENGTH.pack(len(message)) + message)
+    async with asyncio.timeout(IDLE):
+        await writer.drain()

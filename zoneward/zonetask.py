@@ -1,0 +1,270 @@
+"""One zone in one block: its source, its versions, and one queue of what is to be done.
+
+    source ──load──▶ changes ──sign──▶ version on disk ──▶ current, told to servers
+
+Whatever goes wrong on the way, the version that was current stays so, and `problem` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import ParamSpec, TypeVar
+
+import dns.name
+
+import engine
+from keystore import KeystoreError
+from signer.outcome import Held, Published, Refused, Unchanged
+from signer.service import ZoneSigner
+from signer.state import StateError
+from zones.plain import content_loss, next_version
+from zones.source import Source, SourceError
+from zones.versions import VersionKeeper
+from zoneward import logging
+from zoneward.refusal import one_line
+
+# After a version could not be written, or the engine failed, in seconds.
+RETRY = 10.0
+
+# What a pass reconsiders, each including those before it (see engine.sign).
+_SCOPES = ("changes", "expiring", "all")
+
+_log = logging.get("zone")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ZoneTask:
+    """Run with `run`; ask with `ask`, `reload`, `accept`. `published` is called, on the loop,
+    each time another version is current."""
+
+    def __init__(
+        self,
+        block: str,
+        source: Source,
+        place: str,
+        keeper: VersionKeeper,
+        signer: ZoneSigner | None,
+        executor: Executor,
+        published: Callable[[ZoneTask], None],
+    ) -> None:
+        self.block = block
+        self.place = place
+        self.keeper = keeper
+        self.signer = signer
+        self.problem: str | None = None
+        self.loaded_at: int | None = None
+        self.signed_rrsets = 0
+        self.refusals = 0
+        self.source_errors = 0
+        self._source = source
+        self._executor = executor
+        self._published = published
+        self._wake = asyncio.Event()
+        self._load = True
+        # A restart looks at everything once: the policy may have changed while it was down.
+        self._scope = "all"
+        self._waiters: list[asyncio.Future[str]] = []
+        self._source_serial: int | None = None
+        self._lost: bytes | None = None
+        self._accepted: bytes | None = None
+
+    @property
+    def origin(self) -> dns.name.Name:
+        return self._source.origin
+
+    def ask(self, *, load: bool = False, scope: str = "changes") -> None:
+        """Have a pass made soon; several wishes become one pass."""
+        self._load = self._load or load
+        self._scope = max(self._scope, scope, key=_SCOPES.index)
+        self._wake.set()
+
+    async def reload(self) -> str:
+        """Read the source now; the line that says what came of it."""
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiters.append(done)
+        self.ask(load=True)
+        return await done
+
+    async def accept(self) -> str | None:
+        """Let the version through that the content guard holds; None when it holds none."""
+        if self.signer is not None:
+            if await self.signer.accept(self.block) is None:
+                return None
+        elif self._lost is None:
+            return None
+        else:
+            self._accepted = self._lost
+        return await self.reload()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._work())
+
+    async def _follow(self) -> None:
+        async for _ in self._source.changes():
+            self.ask(load=True)
+
+    async def _work(self) -> None:
+        self._wake.set()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            load, scope, waiters = self._load, self._scope, self._waiters
+            self._load, self._scope, self._waiters = False, "changes", []
+            try:
+                line = await self._pass(load, scope)
+            except (engine.EngineError, KeystoreError, StateError, OSError) as error:
+                line = self._fail(
+                    f"{one_line(error)}; the version before stays served, "
+                    f"tried again in {RETRY:.0f} s"
+                )
+                self._retry(load, scope)
+            except Exception as error:  # noqa: BLE001 - one zone's fault must not end the others
+                line = self._fail(one_line(error))
+                _log.debug("where it happened", exc_info=error)
+                self._retry(load, scope)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(line)
+
+    def _retry(self, load: bool, scope: str) -> None:
+        asyncio.get_running_loop().call_later(RETRY, lambda: self.ask(load=load, scope=scope))
+
+    async def _pass(self, load: bool, scope: str) -> str:
+        read: engine.Zone | None = None
+        problem: str | None = None
+        if load or self.keeper.current is None:
+            try:
+                read = await self._source.load()
+                self.loaded_at = int(time.time())
+            except SourceError as error:
+                self.source_errors += 1
+                problem = self._fail(str(error) + self._still_served())
+                if self.keeper.current is None:
+                    return problem
+        if self.signer is None:
+            return problem or await self._pass_through(read)
+        line = await self._sign(self.signer, read, scope, problem is not None)
+        return problem or line
+
+    def _still_served(self) -> str:
+        current = self.keeper.current
+        return "" if current is None else f" (serial {current.serial} stays served)"
+
+    async def _sign(
+        self, signer: ZoneSigner, read: engine.Zone | None, scope: str, failing: bool
+    ) -> str:
+        base = self.keeper.current
+        changes = await self._off_loop(_changes, base, read)
+        if read is not None:
+            self._source_serial = read.serial
+        serial = self._source_serial
+        if serial is None:
+            assert base is not None
+            serial = base.serial
+        outcome = await signer.sign(self.block, base, changes, scope, source_serial=serial)
+        match outcome:
+            case Published():
+                await self._off_loop(self.keeper.write, outcome.zone, outcome.diff)
+                self.signed_rrsets += outcome.made
+                line = (
+                    f"zone {self.origin} serial {outcome.zone.serial}: "
+                    f"signed {outcome.made} RRsets, kept {outcome.kept}"
+                )
+                _log.info(line, block=self.block)
+                for alarm in outcome.alarms:
+                    _log.warning(f"zone {self.origin}: {alarm}", block=self.block)
+                if not failing:
+                    self.problem = None
+                await self._publish()
+                return line
+            case Unchanged():
+                if not failing:
+                    self.problem = None
+                assert base is not None
+                return f"zone {self.origin} serial {base.serial}: nothing changed"
+            case Refused():
+                self.refusals += 1
+                more = outcome.failure_count - len(outcome.lines)
+                lines = "; ".join(outcome.lines) + (f"; and {more} more" if more > 0 else "")
+                return self._fail(f"a version was refused: {lines}{self._still_served()}")
+            case Held():
+                return self._fail(f"held: {outcome.hold}{self._still_served()}")
+
+    async def _pass_through(self, read: engine.Zone | None) -> str:
+        current = self.keeper.current
+        if read is None:
+            return f"zone {self.origin}: nothing to do"
+        loss = await self._off_loop(content_loss, current, read)
+        digest = await self._off_loop(read.digest) if loss else None
+        if loss is not None and digest != self._accepted:
+            self._lost = digest
+            return self._fail(
+                f"{self.place}: held: {loss}; if that is meant, "
+                f"`zoneward zones accept {self.origin}`{self._still_served()}"
+            )
+        self._lost = self._accepted = None
+        try:
+            version = await self._off_loop(next_version, current, read, self.place)
+        except SourceError as error:
+            return self._fail(str(error) + self._still_served())
+        self.problem = None
+        if version is None:
+            return f"zone {self.origin} serial {read.serial}: nothing changed"
+        if version.zone.signature_count:
+            await self._gate(version.zone, current)
+        await self._off_loop(self.keeper.write, version.zone, version.diff)
+        line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
+        _log.info(line, block=self.block)
+        await self._publish()
+        return line
+
+    async def _gate(self, zone: engine.Zone, current: engine.Zone | None) -> None:
+        """`gate warn`: what a validator would refuse in a presigned zone is said, not held."""
+
+        def check() -> engine.Report:
+            return engine.verify(zone, at=int(time.time()), since=current, max_failures=3)
+
+        report = await self._off_loop(check)
+        if report.failure_count:
+            first = "; ".join(failure.message for failure in report.failures)
+            _log.warning(
+                f"zone {self.origin} serial {zone.serial}: validators would refuse it: "
+                f"{report.failure_count} failures: {first}",
+                block=self.block,
+            )
+
+    async def _publish(self) -> None:
+        self._published(self)
+        await self._off_loop(self.keeper.fold)
+
+    def _fail(self, problem: str) -> str:
+        """Take note of a problem; logged when it is another than the last."""
+        line = f"zone {self.origin}: {problem}"
+        if problem != self.problem:
+            self.problem = problem
+            _log.error(line, block=self.block)
+        return line
+
+    async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, lambda: function(*args, **kwargs)
+        )
+
+
+def _changes(base: engine.Zone | None, read: engine.Zone | None) -> engine.Diff:
+    """What the source changed since the version that is served; nothing when it was not read.
+    DNSKEY records of the source are shown to the signer, who refuses foreign ones."""
+    if read is None:
+        assert base is not None
+        return base.difference(base)
+    return engine.source_changes(
+        None if base is None else base.source(), read.source(keep_dnskey=True)
+    )
