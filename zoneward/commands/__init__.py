@@ -1,0 +1,1 @@
+"""The subcommands of `zoneward`, a module each."""

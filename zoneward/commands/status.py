@@ -1,0 +1,57 @@
+"""`zoneward status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoneward.api import Status, ZoneRow
+from zoneward.commands.admin_client import client
+from zoneward.commands.options import corefile_options, json_option, print_json
+from zoneward.refusal import REFUSED
+
+
+@click.command()
+@click.argument("zone", required=False)
+@corefile_options
+@json_option
+@click.pass_context
+def status(
+    ctx: click.Context, zone: str | None, corefile: Path, dns_port: int, as_json: bool
+) -> None:
+    """How the zones are, and what each waits for, on whose evidence, until when. Exit code 1
+    when a zone has a problem."""
+    found = client(corefile, dns_port).get("/status", Status, zone=zone)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"manager {found.version}, process {found.pid}, {found.corefile}")
+        for row in found.zones:
+            _show(row)
+    ctx.exit(REFUSED if any(row.problem for row in found.zones) else 0)
+
+
+def _show(row: ZoneRow) -> None:
+    state = "not signed" if row.signing is None else row.signing.state
+    click.echo(f"{row.zone}  serial {row.serial if row.serial is not None else '-'}, {state}")
+    if row.problem is not None:
+        click.echo(f"    problem: {row.problem}")
+    signing = row.signing
+    if signing is None:
+        return
+    if signing.hold is not None:
+        click.echo(f"    held since {signing.hold.since}: {signing.hold.reason}")
+        click.echo(f"    remedy: {signing.hold.remedy}")
+    for key in signing.keys:
+        use = ", ".join(
+            word for word, is_so in (("published", key.published), ("signs", key.signing)) if is_so
+        )
+        click.echo(f"    key {key.tag} {key.role} {key.algorithm}: {use or 'not in use'}")
+    for wait in signing.waits:
+        until = f", until {wait.until}" if wait.until is not None else ""
+        click.echo(f"    waits for {wait.what} ({wait.evidence}{until})")
+    if signing.next_resign is not None:
+        click.echo(f"    signs again at {signing.next_resign}")
+    for alarm in signing.alarms:
+        click.echo(f"    alarm: {alarm}")
