@@ -1,26 +1,59 @@
-"""One zone's signer: the shell round the pure parts (SKELETON: signatures are settled)."""
+"""One zone's signer: the shell round the pure parts.
 
-from collections.abc import Mapping, Sequence
+    start ──▶ (hold | keys) ──▶ sign ─▶ sign ─▶ …        tick moves key records along
+
+What it decides is in `firststart`, `keyset`, `serials` and `gate`; what it does is read,
+ask, write down and call them, one thing at a time.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
+import attrs
 import dns.name
 
 import engine
-from keystore.protocol import KeyStore, StoredKey
+from keystore.protocol import KeyStore, KeystoreError, StoredKey
+from signer import candidate, evidence, report, tables
+from signer.candidate import Apex
 from signer.clock import Clock
 from signer.config import SignConfig
+from signer.ds import ds_rdata
+from signer.evidence import Evidence
+from signer.firststart import Proceed, decide
+from signer.gate import Stopped
 from signer.hold import Hold
-from signer.outcome import Outcome
-from signer.parent import ParentView
+from signer.keyring import KeyRing
+from signer.keyset import Action, Advance, KeySet, Observations, advance
+from signer.outcome import Held, Outcome, Published, Refused, Unchanged
+from signer.parent import NoParent, ParentAnswer, ParentView, Seen, Unknown
+from signer.serials import next_serial
+from signer.signing import batch_window, plan, resign_due
 from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
+from signer.tables import Version
+from signer.variant import Variant
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_DNSKEY = 48
+
+# How often the parent, our servers and a cause for holding are looked at while a step waits
+# for them, in seconds; and how long a pass that failed is left alone.
+_POLL = 60
+_RETRY = 60
 
 
 class ZoneSigner:
     """Signs one zone name; its variants (blocks, views) share the key set. One task at a
-    time may be in `start`, `sign`, `tick` or `accept`: an inner lock sees to it."""
+    time is in `start`, `sign`, `tick`, `observed`, `accept` or `add_key`: a lock sees to it.
+    Methods that touch the database raise StateError."""
 
     def __init__(
         self,
@@ -35,17 +68,170 @@ class ZoneSigner:
         memory: Path | None = None,
     ) -> None:
         """`memory` is the file of verified signatures; None keeps them in memory only."""
-        raise NotImplementedError
+        self.origin = origin.canonicalize()
+        self.config = config
+        self._database = database
+        self._clock = clock
+        self._parent = parent
+        self._executor = executor
+        self._memory_path = memory
+        self._memory: engine.VerifyMemory | None = None
+        self._ring = KeyRing(self.origin, keystore, database, clock, executor)
+        self._evidence = Evidence(self.origin, database, clock)
+        self._variants: dict[str, Variant] = {}
+        self._served: frozenset[bytes] = frozenset()
+        self._parent_says: ParentAnswer = Unknown("not asked yet")
+        self._next_look = 0
+        self._held: Hold | None = None
+        self._started = False
+        self._step = Advance(KeySet(self.origin), frozenset(), (), None)
+        self._lock = asyncio.Lock()
+
+    async def _blocking(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, step)
+
+    # --- keys -----------------------------------------------------------------------------
 
     @property
     def held(self) -> Hold | None:
-        raise NotImplementedError
+        """Why the zone's automation has stopped; else why one of its versions waits."""
+        if self._held is not None:
+            return self._held
+        holds = (variant.content_hold for variant in self._variants.values())
+        return next((hold for hold in holds if hold is not None), None)
+
+    @property
+    def keyset(self) -> KeySet:
+        return self._ring.keyset
 
     async def start(self, served: Mapping[str, engine.Zone]) -> None:
         """Compare our keys with the DNSKEY served (variant -> version) and the parent's DS;
-        generate first keys where that is safe, else hold. May be called again (a hold whose
-        cause went away is lifted). Raises KeystoreError, StateError."""
-        raise NotImplementedError
+        generate first keys where that is safe, else hold. May be called again: a hold whose
+        cause went away is lifted."""
+        async with self._lock:
+            if self._memory is None:
+                path = None if self._memory_path is None else str(self._memory_path)
+                self._memory = await self._blocking(lambda: engine.VerifyMemory(path))
+            shown: set[bytes] = set()
+            for name, zone in served.items():
+                self._variant(name).base = zone
+                apex = zone.rrset(zone.origin, _DNSKEY)
+                shown.update(() if apex is None else apex.rdatas)
+                expiration = await self._blocking(zone.earliest_expiration)
+                self._variant(name).earliest_expiration = expiration
+            self._served = frozenset(shown)
+            await self._examine(ask=not shown)
+            self._started = True
+
+    async def tick(self) -> bool:
+        """Look at the parent and at our servers where a step waits for them, and advance the
+        key states. True when the apex key sets or the signers changed, or a hold was lifted:
+        sign all variants then."""
+        async with self._lock:
+            before, held = self._apex(), self._held
+            if self._clock.wall() >= self._next_look:
+                await self._examine(ask=True)
+            else:
+                await self._advance()
+            return self._apex() != before or (held is not None and self._held is None)
+
+    async def add_key(self, key: StoredKey) -> None:
+        """A key that is in the keystore (imported) becomes one of the zone's; sign all
+        variants afterwards. Raises KeystoreError."""
+        async with self._lock:
+            if self._ring.keyset.key(key.fingerprint) is None:
+                lived = await self._evidence.lived()
+                await self._ring.adopt((key,), lived)
+            await self._examine(ask=True)
+
+    async def _examine(self, *, ask: bool) -> None:
+        """Read keys, ask the parent and our servers, decide, and go on or hold."""
+        lived = await self._evidence.lived()
+        now = self._clock.wall()
+        try:
+            await self._ring.load(self.config, lived)
+        except KeystoreError as error:
+            await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, False))
+            return
+        if ask:
+            self._parent_says = await self._parent.ds(self.origin)
+            await self._evidence.parent(self.keyset, self._parent_says)
+            await self._evidence.servers(self.keyset, self.config.observe)
+        # What is served and ours goes on without waiting for the parent; a look follows.
+        self._next_look = now + _POLL if ask else now
+        decision = decide(self.origin, self._ring.ours(), self._served, self._parent_says, now)
+        if isinstance(decision, Hold):
+            await self._hold(decision)
+            return
+        try:
+            await self._make_keys(decision, lived)
+        except KeystoreError as error:
+            await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, False))
+            return
+        await self._hold(None)
+        await self._advance()
+
+    async def _make_keys(self, decision: Proceed, lived: float) -> None:
+        if decision.generate:
+            await self._ring.generate(self.config.policy, lived)
+        else:
+            await self._ring.finish_generating(self.config.policy, lived)
+
+    async def _hold(self, hold: Hold | None) -> None:
+        old = self._held
+        same = old is not None and hold is not None and old.reason == hold.reason
+        if hold is not None and old is not None and same:
+            self._held = attrs.evolve(hold, since=old.since)
+            return
+        self._held = hold
+        if hold is None and old is None:
+            return
+        action, line = ("hold", str(hold)) if hold is not None else ("resume", str(old))
+        if hold is not None:
+            _log.error("%s is held: %s", self.origin, line)
+        else:
+            _log.info("%s goes on: what held it is gone (%s)", self.origin, line)
+        await self._database.run(
+            lambda db: tables.audit(db, self._clock.wall(), self.origin, "manager", action, line)
+        )
+
+    async def _advance(self) -> None:
+        """Move the record states, unless the zone is held; write down what moved."""
+        if self._held is not None:
+            return
+        seen = await self._observations()
+        step = advance(self.keyset, self.config.policy, seen, await self._evidence.lived())
+        if step.keyset != self.keyset:
+            moves = report.moves(self.keyset, step.keyset)
+            await self._ring.save(step.keyset, moves)
+            for line in moves:
+                _log.info("%s: %s", self.origin, line)
+        if Action.SUBMIT_DS in step.actions:
+            _log.warning(
+                "%s: bring its DS to the parent: zoneward ds show %s", self.origin, self.origin
+            )
+        self._step = step
+
+    async def _observations(self) -> Observations:
+        island = self.config.parent.island or isinstance(self._parent_says, NoParent)
+        return await self._evidence.gather(self.keyset, island)
+
+    def _apex(self) -> tuple[object, ...]:
+        keyset = self.keyset
+        return (
+            [key.fingerprint for key in keyset.published()],
+            [(key.fingerprint, duty) for key, duty in keyset.signers()],
+            [key.fingerprint for key in keyset.announced()],
+        )
+
+    # --- signing --------------------------------------------------------------------------
+
+    def _variant(self, name: str) -> Variant:
+        return self._variants.setdefault(name, Variant(name))
+
+    def forget(self, variant: str) -> None:
+        """A block no longer has this zone: its observations are waited for no more."""
+        self._variants.pop(variant, None)
 
     async def sign(
         self,
@@ -56,42 +242,272 @@ class ZoneSigner:
         *,
         source_serial: int,
     ) -> Outcome:
-        """`base` is the variant's signed version on disk. Scopes as in engine.sign."""
-        raise NotImplementedError
+        """`base` is the variant's signed version on disk. Scopes as in engine.sign; more is
+        looked at where the keys or the kind of denial differ from the base's."""
+        async with self._lock:
+            if self._held is not None and (not self._held.signing or base is None):
+                return Held(self._held)
+            if not self.keyset.signers() or not self._started:
+                now = self._clock.wall()
+                return Held(
+                    Hold("there is no key to sign with", "start the zone first", now, False)
+                )
+            state = self._variant(variant)
+            state.base = base
+            try:
+                outcome = await self._pass(state, base, changes, scope, source_serial)
+            except engine.EngineError as error:
+                where = f"{error.place}: " if error.place else ""
+                outcome = Refused((f"{where}{error.message}",), 1)
+            state.took(outcome, self._clock.wall() + _RETRY)
+            if isinstance(outcome, Refused):
+                _log.error("%s (%s) refused: %s", self.origin, variant, "; ".join(outcome.lines))
+            return outcome
 
-    async def tick(self) -> bool:
-        """Look at the parent where a step waits for it, advance the key states. True when
-        the apex key sets (DNSKEY, CDS, CDNSKEY) or signers changed: sign all variants with
-        scope "all"."""
-        raise NotImplementedError
+    async def _pass(
+        self,
+        state: Variant,
+        base: engine.Zone | None,
+        changes: engine.Diff,
+        scope: str,
+        source_serial: int,
+    ) -> Outcome:
+        policy, now = self.config.policy, self._clock.wall()
+        problem = await self._blocking(lambda: candidate.ttl_problem(changes, policy))
+        if problem is not None:
+            return Refused((f"{self.config.place or self.origin}: {problem}",), 1)
+        if base is not None:
+            have = Apex.of(base)
+            want = self._wanted_apex(have)
+            scope = want.scope_from(have, scope)
+            due = state.earliest_expiration
+            fresh = due is not None and resign_due(due, policy) - batch_window(policy) > now
+            if not changes and scope != "all" and want == have and fresh:
+                return Unchanged()
+        reserved = await self._reserve(state, base, source_serial)
+        try:
+            signing = plan(self.keyset, self._ring.private, policy, now, reserved.serial)
+            signed = await self._blocking(lambda: candidate.sign(base, changes, signing, scope))
+            if not signed.changed:
+                await self._give_back(state, reserved)
+                expiration = await self._blocking(signed.zone.earliest_expiration)
+                state.earliest_expiration = expiration
+                return Unchanged()
+            found = await self._blocking(
+                lambda: candidate.examine(
+                    signed,
+                    base,
+                    changes,
+                    at=now,
+                    ds=evidence.cached_ds(self._parent_says),
+                    memory=self._memory,
+                    base_verified=state.verified,
+                    percent=policy.guard_percent,
+                )
+            )
+        except BaseException:
+            # Nothing of it has left this process: the serial is still free.
+            await self._give_back(state, reserved)
+            raise
+        if isinstance(found.verdict, Stopped):
+            await self._give_back(state, reserved)
+            return Refused(found.verdict.lines, found.verdict.count)
+        if found.guarded is not None and not await self._accepted(state, found.token):
+            await self._give_back(state, reserved)
+            return Held(await self._hold_content(state, found.guarded, found.token))
+        return await self._record(state, found, changes, now, reserved)
+
+    def _wanted_apex(self, have: Apex) -> Apex:
+        announced, denial = self.keyset.announced(), self.config.policy.nsec3
+        return Apex(
+            dnskeys=frozenset(key.dnskey for key in self.keyset.published()),
+            dnskey_ttl=self.config.policy.dnskey_ttl,
+            cds=frozenset(ds_rdata(self.origin, key.dnskey) for key in announced),
+            cdnskeys=frozenset(key.dnskey for key in announced),
+            nsec3=None if denial is None else (denial.iterations, denial.salt),
+        )
+
+    async def _reserve(
+        self, state: Variant, base: engine.Zone | None, source_serial: int
+    ) -> "_Reserved":
+        origin, name = self.origin, state.name
+        held = [base.serial] if base is not None else []
+        held += [state.observed_serial] if state.observed_serial is not None else []
+
+        def reserve(db: sqlite3.Connection) -> _Reserved:
+            before = tables.reserved_serial(db, origin, name)
+            taken = [*held, *([] if before is None else [before])]
+            serial = next_serial(source_serial, taken)
+            tables.reserve_serial(db, origin, name, serial)
+            last = tables.last_version(db, origin, name)
+            return _Reserved(serial, before, None if last is None else last.digest)
+
+        return await self._database.run(reserve)
+
+    async def _give_back(self, state: Variant, reserved: "_Reserved") -> None:
+        await self._database.run(
+            lambda db: tables.reserve_serial(db, self.origin, state.name, reserved.before)
+        )
+
+    async def _accepted(self, state: Variant, token: str | None) -> bool:
+        accepted = await self._database.run(lambda db: tables.accepted(db, self.origin, state.name))
+        return token is not None and accepted == token
+
+    async def _hold_content(self, state: Variant, reason: str, token: str | None) -> Hold:
+        remedy = f"look at it, then: zoneward zones accept {self.origin}"
+        hold = Hold(reason, remedy, self._clock.wall(), signing=True, token=token)
+        old = state.content_hold
+        if old is None or old.token != token:
+            state.content_hold = hold
+            _log.error("%s (%s): a version is held: %s", self.origin, state.name, hold)
+            await self._database.run(
+                lambda db: tables.audit(db, hold.since, self.origin, "gate", "hold", str(hold))
+            )
+        return state.content_hold or hold
+
+    async def _record(
+        self,
+        state: Variant,
+        found: candidate.Candidate,
+        changes: engine.Diff,
+        now: int,
+        reserved: "_Reserved",
+    ) -> Published:
+        signed = found.signed
+        digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
+        ttl = await self._blocking(lambda: candidate.highest_ttl(changes))
+        expiration = await self._blocking(signed.zone.earliest_expiration)
+        lived = await self._evidence.lived()
+        published = [key.fingerprint for key in self.keyset.published()]
+
+        def record(db: sqlite3.Connection) -> None:
+            tables.add_version(
+                db,
+                self.origin,
+                state.name,
+                Version(signed.zone.serial, digest, signed.made, signed.kept, now),
+            )
+            tables.raise_highest_ttl(db, self.origin, ttl)
+            for fingerprint in published:
+                evidence.first_shown(db, self.origin, state.name, fingerprint, signed.zone, lived)
+            due = None if expiration is None else resign_due(expiration, self.config.policy)
+            tables.set_due(db, self.origin, f"resign:{state.name}", due)
+
+        await self._database.run(record)
+        state.base = signed.zone
+        state.verified = found.verified
+        state.earliest_expiration = expiration
+        self._served |= {key.dnskey for key in self.keyset.published()}
+        alarms = found.verdict.alarms if not isinstance(found.verdict, Stopped) else ()
+        for line in alarms:
+            _log.error(
+                "%s (%s): published with a fault that was there: %s", self.origin, state.name, line
+            )
+        return Published(signed.zone, signed.diff, signed.made, signed.kept, alarms)
+
+    # --- what is seen and said --------------------------------------------------------------
 
     async def observed(self, variant: str, serial: int) -> None:
         """Our server was seen to hold this version (it asked for this SOA, or answered it)."""
-        raise NotImplementedError
+        async with self._lock:
+            state = self._variant(variant)
+            if state.observed_serial == serial:
+                return
+            state.observed_serial = serial
+            if not self.config.observe:
+                serials = {name: one.observed_serial for name, one in self._variants.items()}
+                await self._evidence.shown(self.keyset, serials)
+            await self._advance()
 
-    async def accept(self, variant: str) -> str | None:
+    async def accept(self, variant: str, actor: str = "operator") -> str | None:
         """Let the version through that the content guard holds; sign again afterwards.
         The token accepted, or None when nothing was held."""
-        raise NotImplementedError
+        async with self._lock:
+            hold = self._variant(variant).content_hold
+            if hold is None or hold.token is None:
+                return None
+            token, now = hold.token, self._clock.wall()
 
-    async def add_key(self, key: StoredKey) -> None:
-        """A key that is in the keystore (imported) becomes one of the zone's."""
-        raise NotImplementedError
+            def write(db: sqlite3.Connection) -> None:
+                tables.accept(db, self.origin, variant, token, now)
+                tables.audit(db, now, self.origin, actor, "accept", hold.reason)
+
+            await self._database.run(write)
+            return token
+
+    async def reverify(self, variant: str, zone: engine.Zone) -> tuple[str, ...]:
+        """Verify a whole version again, trusting no memory: the faults found, in words."""
+        now = self._clock.wall()
+        ds = evidence.cached_ds(self._parent_says)
+        found = await self._blocking(lambda: candidate.verify(zone, now, ds, None))
+        state = self._variant(variant)
+        state.alarms = tuple(sorted(str(fault) for fault in found.findings.faults))[:20]
+        return state.alarms
+
+    async def close(self) -> None:
+        """Write the memory of verified signatures down."""
+        async with self._lock:
+            memory = self._memory
+            if memory is not None and self._memory_path is not None:
+                await self._blocking(memory.save)
 
     def next_due(self) -> datetime | None:
-        """When to call `tick` and `sign(…, scope="expiring")` next; UTC."""
-        raise NotImplementedError
+        """When to call `tick`, and `sign(…, scope="expiring")` for `expiring()`; UTC."""
+        due = [at for at in map(self._variant_due, self._variants.values()) if at is not None]
+        waits = {Action.OBSERVE_PARENT, Action.OBSERVE_SERVERS} & self._step.actions
+        if self._started and (self._held is not None or waits or self._unasked()):
+            due.append(self._next_look)
+        if self._held is None and self._step.next_due is not None:
+            due.append(self._clock.wall() + self._evidence.until(self._step.next_due))
+        return datetime.fromtimestamp(min(due), UTC) if due else None
+
+    def _unasked(self) -> bool:
+        return isinstance(self._parent_says, Unknown)
+
+    def _variant_due(self, state: Variant) -> int | None:
+        if state.earliest_expiration is None:
+            return None
+        return max(resign_due(state.earliest_expiration, self.config.policy), state.retry_at)
+
+    def expiring(self) -> tuple[str, ...]:
+        """The variants that have signatures to renew now."""
+        now = self._clock.wall()
+        return tuple(
+            state.name
+            for state in self._variants.values()
+            if (due := self._variant_due(state)) is not None and due <= now
+        )
 
     def ds_records(self) -> Sequence[bytes]:
         """DS rdata (SHA-256) of the keys that the parent is to know."""
-        raise NotImplementedError
+        return [ds_rdata(self.origin, key.dnskey) for key in self.keyset.for_parent()]
 
     def dnskeys(self) -> Sequence[bytes]:
         """DNSKEY rdata of the same keys, for registrars that want those."""
-        raise NotImplementedError
+        return [key.dnskey for key in self.keyset.for_parent()]
 
     def key_rows(self) -> Sequence[KeyStatus]:
-        raise NotImplementedError
+        return report.key_rows(self.keyset, self._evidence, self._clock.wall())
 
     def status(self) -> ZoneStatus:
-        raise NotImplementedError
+        return report.zone_status(
+            origin=self.origin,
+            keyset=self.keyset,
+            step=self._step,
+            held=self.held,
+            started=self._started,
+            evidence=self._evidence,
+            variants=tuple(self._variants.values()),
+            policy=self.config.policy,
+            parent=self._parent_says if isinstance(self._parent_says, Unknown | Seen) else None,
+            now=self._clock.wall(),
+        )
+
+
+@attrs.frozen
+class _Reserved:
+    """A serial, what was reserved before it, and the digest of the version before it."""
+
+    serial: int
+    before: int | None
+    digest: bytes | None

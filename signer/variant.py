@@ -1,0 +1,42 @@
+"""What a signer remembers of one block's version of its zone while it runs."""
+
+import attrs
+
+import engine
+from signer.candidate import Verified
+from signer.hold import Hold
+from signer.outcome import Held, Outcome, Published, Refused
+
+
+@attrs.define
+class Variant:
+    """Times are Unix seconds. `retry_at`: a pass that failed is not tried again before."""
+
+    name: str
+    base: engine.Zone | None = None
+    verified: Verified | None = None
+    earliest_expiration: int | None = None
+    observed_serial: int | None = None
+    content_hold: Hold | None = None
+    retry_at: int = 0
+    signatures_made: int = 0
+    gate_refusals: int = 0
+    refused: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+
+    def took(self, outcome: Outcome, retry_at: int) -> None:
+        """Count what came of a pass."""
+        if isinstance(outcome, Refused):
+            self.gate_refusals += 1
+            self.refused = outcome.lines
+            self.retry_at = retry_at
+            return
+        self.refused = ()
+        if isinstance(outcome, Held):
+            self.retry_at = retry_at
+            return
+        self.content_hold = None
+        self.retry_at = 0
+        if isinstance(outcome, Published):
+            self.signatures_made += outcome.made
+            self.alarms = outcome.alarms
