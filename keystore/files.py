@@ -141,9 +141,11 @@ class FileKeyStore:
 
     def list(self, zone: dns.name.Name | None = None) -> tuple[StoredKey, ...]:
         found: list[StoredKey] = []
-        for path in sorted(self._directory.glob(f"*/*{_SUFFIX}")):
-            if zone is not None and path.parent.name != _directory_name(zone):
-                continue
+        if zone is None:
+            paths = self._directory.glob(f"*/*{_SUFFIX}")
+        else:
+            paths = (self._directory / _directory_name(zone)).glob(f"*{_SUFFIX}")
+        for path in sorted(paths):
             if path.name.startswith(".") or not _FINGERPRINT.match(path.stem):
                 continue
             opened = self._read(path, zone, path.stem)

@@ -20,6 +20,9 @@ from signer.status import (
 )
 from signer.variant import Variant
 
+# A pass that is this late, in seconds, is worth telling a person.
+_LATE = 3600
+
 
 def iso(seconds: float) -> str:
     """Unix seconds as ISO 8601 UTC."""
@@ -80,16 +83,12 @@ def zone_status(
     ]
     refused = [line for one in variants for line in one.refused]
     alarms = [line for one in variants for line in one.alarms]
-    for one in variants:
-        if (
-            one.earliest_expiration is not None
-            and resign_due(one.earliest_expiration, policy) < now - _LATE
-        ):
-            alarms.append(
-                f"signatures of {one.name} are due since "
-                f"{iso(resign_due(one.earliest_expiration, policy))} and end at "
-                f"{iso(one.earliest_expiration)}"
-            )
+    alarms.extend(
+        f"signatures of {name} are due since {iso(resign_due(expiration, policy))} and end at "
+        f"{iso(expiration)}"
+        for name, expiration in ((one.name, one.earliest_expiration) for one in variants)
+        if expiration is not None and resign_due(expiration, policy) < now - _LATE
+    )
     state = "signed"
     if held is not None:
         state = "held"
@@ -123,10 +122,6 @@ def zone_status(
         ),
         alarms=(*refused, *alarms),
     )
-
-
-# A pass that is this late, in seconds, is worth telling a person.
-_LATE = 3600
 
 
 def _waits(

@@ -39,14 +39,15 @@ from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
 from signer.tables import Version
 from signer.variant import Variant
+from zones.serial import newer
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_DNSKEY = 48
 
 # How often the parent, our servers and a cause for holding are looked at while a step waits
 # for them, in seconds; and how long a pass that failed is left alone.
 _POLL = 60
+_POLL_PARENT = 300
 _RETRY = 60
 
 
@@ -79,7 +80,6 @@ class ZoneSigner:
         self._ring = KeyRing(self.origin, keystore, database, clock, executor)
         self._evidence = Evidence(self.origin, database, clock)
         self._variants: dict[str, Variant] = {}
-        self._served: frozenset[bytes] = frozenset()
         self._parent_says: ParentAnswer = Unknown("not asked yet")
         self._next_look = 0
         self._held: Hold | None = None
@@ -112,15 +112,11 @@ class ZoneSigner:
             if self._memory is None:
                 path = None if self._memory_path is None else str(self._memory_path)
                 self._memory = await self._blocking(lambda: engine.VerifyMemory(path))
-            shown: set[bytes] = set()
             for name, zone in served.items():
                 self._variant(name).base = zone
-                apex = zone.rrset(zone.origin, _DNSKEY)
-                shown.update(() if apex is None else apex.rdatas)
                 expiration = await self._blocking(zone.earliest_expiration)
                 self._variant(name).earliest_expiration = expiration
-            self._served = frozenset(shown)
-            await self._examine(ask=not shown)
+            await self._examine(ask=not self._served())
             self._started = True
 
     async def tick(self) -> bool:
@@ -158,8 +154,9 @@ class ZoneSigner:
             await self._evidence.parent(self.keyset, self._parent_says)
             await self._evidence.servers(self.keyset, self.config.observe)
         # What is served and ours goes on without waiting for the parent; a look follows.
-        self._next_look = now + _POLL if ask else now
-        decision = decide(self.origin, self._ring.ours(), self._served, self._parent_says, now)
+        patient = isinstance(self._parent_says, Seen) and self._held is None
+        self._next_look = now + (_POLL_PARENT if patient else _POLL) if ask else now
+        decision = decide(self.origin, self._ring.ours(), self._served(), self._parent_says, now)
         if isinstance(decision, Hold):
             await self._hold(decision)
             return
@@ -170,6 +167,11 @@ class ZoneSigner:
             return
         await self._hold(None)
         await self._advance()
+
+    def _served(self) -> frozenset[bytes]:
+        """The DNSKEY in the versions that are on disk."""
+        bases = [one.base for one in self._variants.values() if one.base is not None]
+        return frozenset[bytes]().union(*(Apex.of(base).dnskeys for base in bases))
 
     async def _make_keys(self, decision: Proceed, lived: float) -> None:
         if decision.generate:
@@ -248,10 +250,8 @@ class ZoneSigner:
             if self._held is not None and (not self._held.signing or base is None):
                 return Held(self._held)
             if not self.keyset.signers() or not self._started:
-                now = self._clock.wall()
-                return Held(
-                    Hold("there is no key to sign with", "start the zone first", now, False)
-                )
+                missing = "there is no key to sign with"
+                return Held(Hold(missing, "start the zone first", self._clock.wall(), False))
             state = self._variant(variant)
             state.base = base
             try:
@@ -397,7 +397,6 @@ class ZoneSigner:
         state.base = signed.zone
         state.verified = found.verified
         state.earliest_expiration = expiration
-        self._served |= {key.dnskey for key in self.keyset.published()}
         alarms = found.verdict.alarms if not isinstance(found.verdict, Stopped) else ()
         for line in alarms:
             _log.error(
@@ -407,17 +406,21 @@ class ZoneSigner:
 
     # --- what is seen and said --------------------------------------------------------------
 
-    async def observed(self, variant: str, serial: int) -> None:
-        """Our server was seen to hold this version (it asked for this SOA, or answered it)."""
+    async def observed(self, variant: str, serial: int) -> bool:
+        """Our server was seen to hold this version (it asked for this SOA, or answered it).
+        True when that is newer than ours, as after lost state: sign from nothing then, with
+        `base` None, and the version gets a serial above it."""
         async with self._lock:
             state = self._variant(variant)
+            ahead = state.base is not None and newer(serial, state.base.serial)
             if state.observed_serial == serial:
-                return
+                return ahead
             state.observed_serial = serial
             if not self.config.observe:
                 serials = {name: one.observed_serial for name, one in self._variants.items()}
                 await self._evidence.shown(self.keyset, serials)
             await self._advance()
+            return ahead
 
     async def accept(self, variant: str, actor: str = "operator") -> str | None:
         """Let the version through that the content guard holds; sign again afterwards.
