@@ -179,7 +179,7 @@ class Plugin:
     async def handle(
         self,
         query: Query,
-        next: Next,  # noqa: A002 -- the name that middleware has everywhere
+        next: Next,
     ) -> Reply | dns.message.Message | bytes | None:
         """Answer `query`, or give what `next(query)` gives. None drops the query: the client
         gets nothing. Any exception counts as a failure (see `on_failure`)."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_network
 from typing import TypeVar
 
 import attrs
@@ -221,7 +222,7 @@ class _Compiler:
                 name=directive.name,
                 types=tuple(int(number) for number in plugin.types),
                 zones=tuple(zone_name(text) for text in plugin.zones),
-                networks=tuple(str(text) for text in plugin.networks),
+                networks=tuple(str(ip_network(text, strict=False)) for text in plugin.networks),
                 deadline_ms=max(1, round(plugin.deadline * 1000)),
                 on_failure=plugin.on_failure,
             )
@@ -240,7 +241,7 @@ class _Compiler:
         try:
             addresses = bind.addresses(block) or self._all
         except CorefileError:
-            return  # reported with the directive
+            addresses = ()  # reported with the directive
         chain = block_id(block)
         for key in block.keys:
             if key.scheme != "dns":

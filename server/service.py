@@ -16,7 +16,6 @@ from corefile.arguments import Endpoint
 from corefile.link import derive, parse_link
 from corefile.options import Options
 from corefile.secrets import resolve
-from engine import _native
 from server.compile import BlockData, Compiled, compile_corefile
 from server.counters import decode
 from server.http import Handler, HttpServer, Response
@@ -262,7 +261,7 @@ class Service:
                     for zone, entry in list(subscription.followed.items())
                 ],
                 enabled=self._compiled.enabled,
-                version=_native.__version__,
+                version=engine.__version__,
                 reloads=self._reloads,
                 reload_failures=self._reload_failures,
             )
