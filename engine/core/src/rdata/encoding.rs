@@ -180,6 +180,7 @@ pub fn base32hex(octets: &[u8]) -> String {
     text
 }
 
+/// Append the octets that such text stands for, in any case; None when it is none.
 pub fn push_base32hex(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (mut bits, mut held) = (0u32, 0);
     for octet in text {

@@ -231,6 +231,12 @@ impl Zone {
         self.nsec3.backwards_from(owner).next().or_else(|| self.nsec3.last())
     }
 
+    /// As `nsec3_covering`, but never the node of this owner unless it is the only one.
+    pub fn nsec3_before(&self, owner: &NameRef) -> Option<&Node> {
+        let before = self.nsec3.backwards_from(owner).find(|node| node.name() != owner);
+        before.or_else(|| self.nsec3.last())
+    }
+
     /// The NSEC3 node behind this owner in the circle of hashes.
     pub fn nsec3_after(&self, owner: &NameRef) -> Option<&Node> {
         self.nsec3.forwards_after(owner).next().or_else(|| self.nsec3.first())
