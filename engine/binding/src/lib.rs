@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod errors;
 mod scan;
+mod sign;
 mod store;
 mod transfer;
 mod zone;
@@ -13,6 +14,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     errors::register(module)?;
     scan::register(module)?;
+    sign::register(module)?;
     store::register(module)?;
     transfer::register(module)?;
     zone::register(module)

@@ -62,7 +62,7 @@ fn pass(base: Option<&Zone>, changes: &Diff, plan: &SignPlan, scope: Scope) -> R
             return Ok(Signed { zone: None, diff: None, made: 0, kept: tally.kept + 1 });
         }
         // RFC 1982: secondaries take only a serial that is ahead.
-        if plan.serial.wrapping_sub(base.serial()).cast_signed() <= 0 {
+        if plan.serial.wrapping_sub(base.serial()) as i32 <= 0 {
             let (new, old) = (plan.serial, base.serial());
             return Err(Error::new("serial", format!("serial {new} does not come after {old}")));
         }
@@ -287,7 +287,7 @@ fn hashed(
     in_chunks(members.len(), sweep, |index| {
         let member = members[index];
         let behind = members[(index + 1) % members.len()].hash;
-        let mut buf = NodeBuf::new(&*nsec3.owner(zone.origin(), &member.hash)?);
+        let mut buf = NodeBuf::new(&nsec3.owner(zone.origin(), &member.hash)?);
         buf.set(nsec3.rrset(&nodes[member.node], &behind, ttl));
         Ok(buf)
     })

@@ -77,7 +77,8 @@ impl SignPlan {
     pub fn check(&self) -> Result<()> {
         let refuse = |why: &str| Err(Error::new("plan", why));
         let played = |role| self.keys.iter().any(|(_, played)| played.includes(role));
-        if !self.keys.is_empty() && !(played(Role::KEYS) && played(Role::ZONE)) {
+        let complete = played(Role::KEYS) && played(Role::ZONE);
+        if !self.keys.is_empty() && !complete {
             return refuse("no key for one of the roles: the key sets and the zone need one each");
         }
         if self.keys.is_empty() && self.denial != Denial::None {
