@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyType};
 use zeroize::Zeroizing;
 use zoneward_core::dnssec::{
@@ -28,6 +29,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(nsec3_hash, module)?)
 }
 
+static ED448: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
 /// Ed448 by the `cryptography` library.
 struct PythonVerifier;
 
@@ -43,10 +46,13 @@ impl ForeignVerifier for PythonVerifier {
             return false;
         }
         Python::attach(|py| -> PyResult<()> {
-            let module = py.import("cryptography.hazmat.primitives.asymmetric.ed448")?;
-            let key = module
-                .getattr("Ed448PublicKey")?
-                .call_method1("from_public_bytes", (PyBytes::new(py, public_key),))?;
+            let class = errors::python_type(
+                py,
+                &ED448,
+                "cryptography.hazmat.primitives.asymmetric.ed448",
+                "Ed448PublicKey",
+            )?;
+            let key = class.call_method1("from_public_bytes", (PyBytes::new(py, public_key),))?;
             let arguments = (PyBytes::new(py, signature), PyBytes::new(py, message));
             key.call_method1("verify", arguments).map(drop)
         })
