@@ -246,7 +246,8 @@ class ZoneStore:
         """A new snapshot; the journal's older differences are kept while they chain."""
     def history(self, serial: int) -> list[Diff] | None:
         """The differences from `serial` to the newest version; None when not known."""
-    def journal_bytes(self) -> int: ...
+    def journal_bytes(self) -> int:
+        """Octets of differences that are not in the snapshot: what `replace` would fold."""
 
 # --- transfer -------------------------------------------------------------------------
 
@@ -283,7 +284,16 @@ class TransferServer:
 class TransferClient:
     """One transfer in. Raises EngineError "transfer" on anything that is not right."""
 
-    def __init__(self, origin: bytes, base: Zone | None, key: TsigKey | None) -> None: ...
+    def __init__(
+        self,
+        origin: bytes,
+        base: Zone | None,
+        key: TsigKey | None,
+        *,
+        max_octets: int = 8 << 30,
+    ) -> None:
+        """A primary's version that is older than `base` (RFC 1982) is an error; where two
+        serials can't be compared it is taken. `max_octets` bounds the memory for records."""
     def request(self, message_id: int, now: int) -> bytes:
         """IXFR when there is a base, else AXFR."""
     def feed(self, message: bytes, now: int) -> bool:
