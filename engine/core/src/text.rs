@@ -95,7 +95,7 @@ impl<W: Write> Lines<'_, '_, W> {
         if !write_text(number, rdata, &mut self.line) {
             let known = self.foreign.as_mut().and_then(|foreign| foreign.print(number, rdata));
             let known = known.filter(|text| !text.contains('\n'));
-            self.line.push_str(&known.unwrap_or_else(|| generic_text(rdata)));
+            self.line.push_str(known.unwrap_or_else(|| generic_text(rdata)).trim_end());
         }
         self.line.push('\n');
         self.out.write_all(self.line.as_bytes())

@@ -88,7 +88,7 @@ pub fn fields(number: u16) -> Option<&'static [Field]> {
         rtype::X25 => &[Text],
         rtype::AAAA => &[Ipv6],
         rtype::RP => &[Name(Decompressible), Name(Decompressible)],
-        rtype::AFDB | rtype::RT => &[U16, Name(Decompressible)],
+        rtype::AFSDB | rtype::RT => &[U16, Name(Decompressible)],
         rtype::PX => &[U16, Name(Decompressible), Name(Decompressible)],
         rtype::SRV => &[U16, U16, U16, Name(Decompressible)],
         rtype::NAPTR => &[U16, U16, Text, Text, Text, Name(Decompressible)],
