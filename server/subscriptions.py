@@ -5,11 +5,11 @@ time is over, and it tries again with growing pauses.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -187,9 +187,17 @@ class Subscription:
     async def _sleep(self) -> None:
         now = asyncio.get_running_loop().time()
         dues = [self._catalog_due, *(entry.due for entry in self.followed.values())]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(dues) - now)):
-                await self._wake.wait()
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait())]
+        if self._connection is not None:
+            waits.append(asyncio.create_task(self._connection.gone()))
+        try:
+            await asyncio.wait(
+                waits, timeout=max(0.0, min(dues) - now), return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._connection is not None and waits[1].done():
+                raise ConnectionResetError("it has hung up")
+        finally:
+            await _cancel(waits)
         self._wake.clear()
 
     async def _round(self) -> None:
@@ -273,6 +281,12 @@ class Subscription:
             _log.error("zone %s: the time of contact can't be written: %s", origin, error)
             return
         entry.contact_on_disk = entry.contact
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def tsig_key(derived: LinkKey) -> TsigKey:

@@ -50,6 +50,11 @@ class Connection:
         except OSError:
             return  # it was gone already
 
+    async def gone(self) -> None:
+        """Returns when the other side has hung up, or speaks without being asked. May be
+        cancelled; nothing is lost then."""
+        await self._reader.read(1)
+
     async def transfer(self, origin: str, base: Zone | None, key: TsigKey) -> Received | None:
         """Ask for what follows `base`, or for the whole zone; None when there is nothing newer.
         Raises EngineError "transfer", OSError, TimeoutError, asyncio.IncompleteReadError."""

@@ -1,0 +1,401 @@
+"""Following a manager over its Unix socket: the catalog, its members, what is kept on disk."""
+
+import asyncio
+import contextlib
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import attrs
+import dns.name
+import pytest
+
+import engine
+import zones.catalog
+from corefile.link import catalog_name, derive
+from corefile.names import name_wire
+from server.compile import BlockData
+from server.members import CatalogError, members
+from server.notify import NotifyListener
+from server.subscriptions import Subscription, tsig_key
+from server.transfer import read_frame, write_frame
+
+LINK = bytes(range(32))
+BLOCK = BlockData("b-0123", ("a.test.",), ("a.test.", "b.test."))
+CATALOG = catalog_name(BLOCK.id)
+FOREVER = 0x7FFFFFFF
+
+
+def zone(origin: str, serial: int, *lines: str, expire: int = 3600) -> engine.Zone:
+    text = [
+        f"{origin} 60 IN SOA ns.{origin} host.{origin} {serial} 60 60 {expire} 60",
+        f"{origin} 60 IN NS ns.example.org.",
+        *lines,
+    ]
+    return engine.scan_text("\n".join(text).encode() + b"\n", name_wire(origin))
+
+
+def catalog(*zone_names: str, current: engine.Zone | None = None, serial: int = 1) -> engine.Zone:
+    built = zones.catalog.build(
+        dns.name.from_text(CATALOG), map(dns.name.from_text, zone_names), current, serial
+    )
+    assert built is not None
+    return built
+
+
+class FakeManager:
+    """Answers transfers of whatever it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.zones: dict[str, engine.Zone] = {}
+        self.history: dict[str, list[engine.Diff]] = {}
+        self.asked: list[tuple[str, str]] = []
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._accept, str(self.path))
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    def change(self, origin: str, new: engine.Zone) -> None:
+        self.history.setdefault(origin, []).append(self.zones[origin].difference(new))
+        self.zones[origin] = new
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        protocol = engine.TransferServer([tsig_key(derive(LINK, BLOCK.id))])
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                now = int(time.time())
+                request = protocol.parse(await read_frame(reader), now)
+                origin = str(dns.name.from_wire(request.origin, 0)[0])
+                self.asked.append((origin, request.kind))
+                held = self.zones.get(origin)
+                if held is None:
+                    await write_frame(writer, protocol.refuse(request, 9, now))
+                    continue
+                history = [
+                    diff
+                    for diff in self.history.get(origin, [])
+                    if request.serial is not None and diff.from_serial >= request.serial
+                ]
+                for message in protocol.answer(request, held, history or None, now):
+                    await write_frame(writer, message)
+
+
+@attrs.define
+class Shown:
+    """What was published and withdrawn."""
+
+    zones: dict[bytes, tuple[int, int]] = attrs.Factory(dict)
+
+    def publish(self, chain: str, version: engine.Zone, valid_until: int) -> None:
+        assert chain == BLOCK.id
+        self.zones[version.origin] = (version.serial, valid_until)
+
+    def withdraw(self, chain: str, origin: bytes) -> None:
+        assert chain == BLOCK.id
+        del self.zones[origin]
+
+    def serial(self, origin: str) -> int | None:
+        found = self.zones.get(name_wire(origin))
+        return None if found is None else found[0]
+
+    def until(self, origin: str) -> int:
+        return self.zones[name_wire(origin)][1]
+
+
+class Rig:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.manager = FakeManager(directory / "m")
+        self.shown = Shown()
+        self.subscription = self.subscribe()
+
+    def subscribe(self) -> Subscription:
+        self.shown.zones.clear()
+        self.subscription = Subscription(
+            BLOCK,
+            self.manager.path,
+            lambda: LINK,
+            self.directory,
+            self.shown.publish,
+            self.shown.withdraw,
+        )
+        return self.subscription
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.subscription.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Callable[[Rig], Awaitable[None]]], None]:
+    def go(scenario: Callable[[Rig], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            rig = Rig(tmp_path)
+            rig.manager.zones = {CATALOG: catalog("a.test."), "a.test.": zone("a.test.", 1)}
+            await rig.manager.start()
+            try:
+                await scenario(rig)
+            finally:
+                await rig.manager.stop()
+
+        asyncio.run(whole())
+
+    return go
+
+
+Run = Callable[[Callable[[Rig], Awaitable[None]]], None]
+
+
+def test_catalog_first_then_its_members(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        assert rig.subscription.missing == ("a.test.",)
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+        assert rig.subscription.missing == ()
+        assert rig.manager.asked[:2] == [(CATALOG, "axfr"), ("a.test.", "axfr")]
+        assert abs(rig.shown.until("a.test.") - time.time() - 3600) < 5
+
+    run(scenario)
+
+
+def test_a_change_comes_by_ixfr_when_told(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            rig.manager.change("a.test.", zone("a.test.", 2, "www.a.test. 60 IN A 192.0.2.1"))
+            rig.manager.asked.clear()
+            rig.subscription.told("a.test.")
+            await until(lambda: rig.shown.serial("a.test.") == 2)
+        assert rig.manager.asked == [("a.test.", "ixfr")]
+
+    run(scenario)
+
+
+def test_zones_come_and_go_with_the_catalog(run: Run, tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        manager = rig.manager
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            manager.zones["b.test."] = zone("b.test.", 7)
+            manager.change(
+                CATALOG, catalog("a.test.", "b.test.", current=manager.zones[CATALOG], serial=2)
+            )
+            rig.subscription.told(CATALOG)
+            await until(lambda: rig.shown.serial("b.test.") == 7)
+            manager.change(CATALOG, catalog("b.test.", current=manager.zones[CATALOG], serial=3))
+            rig.subscription.told(CATALOG)
+            await until(lambda: rig.shown.serial("a.test.") is None)
+        assert [path.name for path in (tmp_path / "zones" / BLOCK.id).iterdir()] == ["b.test"]
+        # The Corefile names a.test, and it is not there.
+        assert rig.subscription.missing == ("a.test.",)
+
+    run(scenario)
+
+
+def test_a_restart_serves_the_copy_until_its_time_is_over(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            await until(lambda: rig.subscription.followed["a.test."].contact_on_disk > 0)
+        was = rig.shown.until("a.test.")
+        rig.subscribe()
+        assert rig.subscription.restore() == []
+        assert rig.shown.serial("a.test.") == 1
+        # Nobody was asked meanwhile: the end has not moved.
+        assert rig.shown.until("a.test.") == was
+
+    run(scenario)
+
+
+def test_a_restart_makes_no_transfer_of_what_did_not_change(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            await until(lambda: rig.subscription.followed["a.test."].contact_on_disk > 0)
+        rig.subscribe().restore()
+        rig.manager.asked.clear()
+        before = rig.subscription.followed["a.test."].zone
+        async with rig.following():
+            await until(lambda: len(rig.manager.asked) >= 2)
+            await until(lambda: rig.subscription.followed["a.test."].due > 0)
+        assert rig.manager.asked[:2] == [(CATALOG, "ixfr"), ("a.test.", "ixfr")]
+        assert rig.subscription.followed["a.test."].zone is before
+
+    run(scenario)
+
+
+def test_the_manager_may_come_later_and_come_back(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.manager.stop()
+        rig.manager.path.unlink(missing_ok=True)
+        async with rig.following():
+            await asyncio.sleep(0.05)
+            await rig.manager.start()
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            await rig.manager.stop()
+            rig.manager.change("a.test.", zone("a.test.", 2))
+            await rig.manager.start()
+            await until(lambda: rig.shown.serial("a.test.") == 2)
+
+    run(scenario)
+
+
+def test_one_zone_that_is_refused_does_not_hold_up_the_others(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        manager = rig.manager
+        manager.zones = {CATALOG: catalog("a.test.", "b.test."), "b.test.": zone("b.test.", 1)}
+        async with rig.following():
+            await until(lambda: rig.shown.serial("b.test.") == 1)
+            assert rig.subscription.missing == ("a.test.",)
+            manager.zones["a.test."] = zone("a.test.", 5)
+            await until(lambda: rig.shown.serial("a.test.") == 5)
+
+    run(scenario)
+
+
+def test_short_expire_times_are_asked_for_in_time(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.manager.zones["a.test."] = zone("a.test.", 1, expire=3)
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            first = rig.shown.until("a.test.")
+            await until(lambda: rig.shown.until("a.test.") > first)
+
+    run(scenario)
+
+
+def test_a_damaged_copy_is_fetched_anew(run: Run, tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            await until(lambda: rig.subscription.followed["a.test."].contact_on_disk > 0)
+        folder = tmp_path / "zones" / BLOCK.id / "a.test"
+        for path in folder.iterdir():
+            if path.name != "contact":
+                content = bytearray(path.read_bytes())
+                for at in range(8, len(content), 7):
+                    content[at] ^= 0xFF
+                path.write_bytes(content)
+        (problem,) = rig.subscribe().restore()
+        assert "the copy can't be used and is fetched anew" in problem
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+
+    run(scenario)
+
+
+# --- what a catalog may say ---
+
+
+def test_members_of_a_catalog() -> None:
+    assert members(catalog("a.test.", "x.b.test."), ["a.test.", "b.test."]) == {
+        "a.test.",
+        "x.b.test.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], "the catalog's version is not 2"),
+        ([f'version.{CATALOG} 0 IN TXT "1"'], "the catalog's version is not 2"),
+        (
+            [f'version.{CATALOG} 0 IN TXT "2"', f"x.zones.{CATALOG} 0 IN PTR other.test."],
+            "other.test. lies outside of the block's keys",
+        ),
+        (
+            [
+                f'version.{CATALOG} 0 IN TXT "2"',
+                f"x.zones.{CATALOG} 0 IN PTR a.test.",
+                f"x.zones.{CATALOG} 0 IN PTR b.a.test.",
+            ],
+            "has more than one PTR record",
+        ),
+    ],
+)
+def test_catalogs_that_are_refused(lines: list[str], expected: str) -> None:
+    with pytest.raises(CatalogError, match=expected):
+        members(zone(CATALOG, 1, *lines), ["a.test."])
+
+
+def test_what_is_no_member_is_passed_over() -> None:
+    lines = [
+        f'version.{CATALOG} 0 IN TXT "2"',
+        f"x.zones.{CATALOG} 0 IN PTR a.test.",
+        f'group.x.zones.{CATALOG} 0 IN TXT "g"',
+        f"coo.x.zones.{CATALOG} 0 IN PTR other.test.",
+        f"ext.{CATALOG} 0 IN PTR other.test.",
+    ]
+    assert members(zone(CATALOG, 1, *lines), ["a.test."]) == {"a.test."}
+
+
+# --- NOTIFY ---
+
+
+def notify(tmp_path: Path, *messages: bytes) -> tuple[list[bytes], list[tuple[bytes, str]]]:
+    """The replies to messages sent one after the other, and what was heard."""
+    heard: list[tuple[bytes, str]] = []
+
+    async def scenario() -> list[bytes]:
+        listener = NotifyListener(tmp_path / "s", lambda key, origin: heard.append((key, origin)))
+        listener.accept_keys([tsig_key(derive(LINK, BLOCK.id))])
+        await listener.start()
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        replies = []
+        for message in messages:
+            await write_frame(writer, message)
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                async with asyncio.timeout(5):
+                    replies.append(await read_frame(reader))
+        writer.close()
+        await listener.stop()
+        return replies
+
+    return asyncio.run(scenario()), heard
+
+
+def rcode(reply: bytes) -> int:
+    (flags,) = struct.unpack("!H", reply[2:4])
+    return int(flags) & 0xF
+
+
+def test_a_signed_notify_is_heard_and_acknowledged(tmp_path: Path) -> None:
+    key = tsig_key(derive(LINK, BLOCK.id))
+    now = int(time.time())
+    message = engine.notify_message(name_wire("a.test."), 5, key, 77, now)
+    (reply, again), heard = notify(tmp_path, message, message)
+    assert reply[:2] == again[:2] == struct.pack("!H", 77)
+    assert rcode(reply) == 0
+    assert heard == [(b"\x06b-0123\x03key\x08zoneward\0", "a.test.")] * 2
+
+
+@pytest.mark.parametrize("key", [None, tsig_key(derive(bytes(32), BLOCK.id))])
+def test_a_notify_that_is_not_signed_by_the_block_is_not_heard(
+    tmp_path: Path, key: engine.TsigKey | None
+) -> None:
+    message = engine.notify_message(name_wire("a.test."), 5, key, 77, int(time.time()))
+    replies, heard = notify(tmp_path, message)
+    assert heard == []
+    assert [rcode(reply) for reply in replies] == [9]
