@@ -34,6 +34,24 @@ def ttl_problem(changes: engine.Diff, policy: Policy) -> str | None:
     return None
 
 
+def foreign_keys(changes: engine.Diff, ours: frozenset[bytes]) -> str | None:
+    """Why the DNSKEY, CDS and CDNSKEY records of a source can't be taken: these sets are the
+    signer's, and a key that it does not hold would be published without a use for it."""
+    tags = sorted(
+        {
+            engine.key_tag(rdata)
+            for _, rtype, _, rdata in changes.added()
+            if rtype == _DNSKEY and rdata not in ours
+        }
+    )
+    if not tags:
+        return None
+    return (
+        f"the source has DNSKEY {', '.join(map(str, tags))} of keys that are not ours; "
+        "import the keys (zoneward keys import), or take the records out"
+    )
+
+
 @attrs.frozen
 class Apex:
     """The key sets that a version is to have at its apex, and its denial."""

@@ -19,7 +19,7 @@ import dns.name
 
 import engine
 from keystore import bind
-from keystore.dnskey import KSK_FLAGS, ZSK_FLAGS, Dnskey
+from keystore.dnskey import KSK_FLAGS, SEP_FLAG, ZSK_FLAGS
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
 from signer import tables
 from signer.clock import Clock
@@ -194,14 +194,11 @@ def _import_pair(keystore: KeyStore, origin: dns.name.Name, pair: bind.KeyPair, 
 def _roles_of(
     keyset: KeySet, stored: tuple[StoredKey, ...], pending: tuple[Role, ...]
 ) -> list[Role]:
-    """A key with the SEP flag beside one without it is a KSK; alone it is a CSK. An
-    operation that was begun says it better than the flags."""
-    split = any(role is Role.ZSK for role in pending) or any(
-        key.role is Role.ZSK for key in keyset.keys
-    )
-    seps = [Dnskey(key.dnskey).sep for key in stored]
-    split = split or (False in seps and True in seps)
-    split = split or (False in seps and any(key.role is Role.KSK for key in keyset.keys))
+    """A key with the SEP flag beside one without it is a KSK, and that one a ZSK; either
+    alone is a CSK. An operation that was begun says it better than the flags."""
+    flags = [key.flags & SEP_FLAG for key in stored]
+    flags += [int.from_bytes(key.dnskey[:2], "big") & SEP_FLAG for key in keyset.keys]
+    split = Role.ZSK in pending or (0 in flags and SEP_FLAG in flags)
     if not split:
         return [Role.CSK] * len(stored)
-    return [Role.KSK if sep else Role.ZSK for sep in seps]
+    return [Role.KSK if key.flags & SEP_FLAG else Role.ZSK for key in stored]

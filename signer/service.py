@@ -276,6 +276,10 @@ class ZoneSigner:
         problem = await self._blocking(lambda: candidate.ttl_problem(changes, policy))
         if problem is not None:
             return Refused((f"{self.config.place or self.origin}: {problem}",), 1)
+        ours = frozenset(key.dnskey for key in self.keyset.keys)
+        problem = await self._blocking(lambda: candidate.foreign_keys(changes, ours))
+        if problem is not None:
+            return Refused((f"{self.origin}: {problem}",), 1)
         if base is not None:
             have = Apex.of(base)
             want = self._wanted_apex(have)

@@ -97,7 +97,7 @@ class _Api:
         group, signer = self._signed(_name(asked.zone))
         if asked.role not in _FLAGS:
             raise Refusal(f"role {asked.role!r}: it is csk, ksk or zsk")
-        avoid = {row.tag for row in signer.key_rows()}
+        avoid = signer.keyset.tags_used
         key = await self._off_loop(
             lambda: self._keystore(group).generate(
                 group.origin, asked.algorithm, _FLAGS[asked.role], asked.bits, avoid_tags=avoid

@@ -75,7 +75,7 @@ class Manager:
         self._notifier = Notifier(state.notify_socket)
         self.transfer = TransferService(self._serve, self._observed)
         self._applying = asyncio.Lock()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
         self.rearm = asyncio.Event()
 
@@ -335,7 +335,7 @@ class Manager:
         self._background.add(task)
         task.add_done_callback(self._observed_done)
 
-    def _observed_done(self, task: asyncio.Task[None]) -> None:
+    def _observed_done(self, task: asyncio.Task[bool]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("an observation was lost", reason=one_line(error))
