@@ -1,0 +1,154 @@
+"""The *sign* directive: what each form means, and what each mistake is told."""
+
+from pathlib import Path
+from typing import Any
+
+import dns.name
+import pytest
+
+from corefile import CorefileError, Directive, parse
+from keystore import KeystoreConfig
+from signer.config import ParentConfig, SignConfig, read_sign
+from signer.policy import DAY, HOUR, MINUTE, KeyLayout, Nsec3, Policy, PolicyError, duration_text
+
+BASE = Path("/etc/zoneward")
+
+
+def directive(text: str) -> Directive:
+    read = parse(
+        "example.org {\n" + text + "\n}\n", path="Corefile", environ={}, read=lambda path: ""
+    )
+    return read.blocks[0].directives[0]
+
+
+def sign(body: str = "", head: str = "sign") -> SignConfig:
+    lines = "".join(f"    {line.strip()}\n" for line in body.split(";") if line.strip())
+    return read_sign(directive(f"{head} {{\n{lines}}}" if lines else head), BASE)
+
+
+def test_a_bare_sign() -> None:
+    policy = sign().policy
+    assert policy == Policy()
+    assert (policy.keys, policy.algorithm, policy.nsec3) == (KeyLayout.CSK, 13, None)
+    assert (policy.validity, policy.refresh, policy.jitter) == (14 * DAY, 5 * DAY, 12 * HOUR)
+    assert (policy.dnskey_ttl, policy.max_zone_ttl) == (HOUR, DAY)
+    assert (policy.propagation, policy.publish_safety) == (5 * MINUTE, HOUR)
+
+
+def test_coredns_form_with_file_zones_and_keys() -> None:
+    read = sign(
+        "key file Kexample.org.+013+45330 /keys/Kb; key directory /keys; directory /var/lib",
+        "sign db.example.org example.org example.com",
+    )
+    assert read.database_file == BASE / "db.example.org"
+    assert read.zones == (dns.name.from_text("example.org"), dns.name.from_text("example.com"))
+    assert read.key_files == (BASE / "Kexample.org.+013+45330", Path("/keys/Kb"))
+    assert read.key_directories == (Path("/keys"),)
+    assert read.signed_directory == Path("/var/lib")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected"),
+    [
+        ("keys ksk+zsk", "keys", KeyLayout.KSK_ZSK),
+        ("keys csk; parent 192.0.2.1", "keys", KeyLayout.CSK),
+        ("parent 192.0.2.1", "keys", KeyLayout.KSK_ZSK),
+        ("parent none", "keys", KeyLayout.CSK),
+        ("algorithm ed25519", "algorithm", 15),
+        ("algorithm RSASHA256 3072", "rsa_bits", 3072),
+        ("nsec", "nsec3", None),
+        ("nsec3", "nsec3", Nsec3()),
+        ("nsec3 iterations 5 salt ABCD opt-out", "nsec3", Nsec3(5, b"\xab\xcd", True)),
+        ("nsec3 salt -", "nsec3", Nsec3()),
+        ("propagation 30s", "propagation", 30),
+        ("retire-safety 2h", "retire_safety", 2 * HOUR),
+        ("parent-ds-ttl 2d", "parent_ds_ttl", 2 * DAY),
+    ],
+)
+def test_options_of_the_policy(body: str, field: str, expected: object) -> None:
+    assert getattr(sign(body).policy, field) == expected
+
+
+def test_a_short_validity_keeps_the_proportions() -> None:
+    policy = sign("validity 28s; propagation 0").policy
+    assert (policy.validity, policy.refresh, policy.jitter) == (28, 10, 1)
+    assert (policy.max_zone_ttl, policy.dnskey_ttl) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("", ParentConfig()),
+        ("parent none", ParentConfig(island=True)),
+        (
+            "parent 192.0.2.1 [2001:db8::1]:5300",
+            ParentConfig(addresses=(("192.0.2.1", 53), ("2001:db8::1", 5300))),
+        ),
+    ],
+)
+def test_the_parent(body: str, expected: ParentConfig) -> None:
+    assert sign(body).parent == expected
+
+
+def test_a_keystore_and_servers_of_its_own() -> None:
+    read = sign("keystore files /keys; observe 127.0.0.1:5300; gate enforce")
+    assert read.keystore == KeystoreConfig("/keys")
+    assert read.observe == (("127.0.0.1", 5300),)
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "message"),
+    [
+        ("algorithm RSASHA1", "3:15", "'RSASHA1' found where one of RSASHA256"),
+        ("algorithm ED25519 2048", "3:23", "keys of ED25519 have one length"),
+        ("nsec; nsec3", "4:5", "nsec3 contradicts nsec"),
+        ("nsec3 iterations 501", "3:22", "501 is out of range"),
+        ("nsec3 salt xyz", "3:16", "salt in hexadecimal"),
+        ("nsec3 salt", "3:11", "salt has no value"),
+        ("parent none 192.0.2.1", "3:17", "one argument too many"),
+        ("parent", "3:5", "an argument is missing"),
+        ("validity 250ms", "3:14", "no whole number of seconds"),
+        ("validity 3; validity 4", "", "needs|second time|duration"),
+        ("gate warn", "3:10", "one of enforce"),
+        ("registrar route53", "3:5", "no registrar can be driven by this version"),
+        ("keystore pkcs11", "3:14", "what there is: files"),
+        ("lifetime 90d", "3:5", "unknown option 'lifetime'"),
+        ("refresh 14d", "3:5", "refresh 14d is not less than validity 14d"),
+        (
+            "refresh 13d; jitter 1d",
+            "",
+            "refresh 13d \\+ jitter 1d = 14d is not less than validity 14d",
+        ),
+        (
+            "max-zone-ttl 5d",
+            "3:5",
+            "the longest TTL 5d \\+ propagation 5m = 5d5m reaches into refresh 5d",
+        ),
+    ],
+)
+def test_mistakes_have_a_place_and_the_arithmetic(body: str, place: str, message: str) -> None:
+    with pytest.raises(CorefileError, match=message) as caught:
+        sign(body)
+    assert str(caught.value).startswith(f"Corefile:{place}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"algorithm": 5}, "algorithm 5 is not one of"),
+        ({"validity": 0}, "longer than nothing"),
+        ({"dnskey_ttl": 5 * DAY}, "reaches into refresh"),
+    ],
+)
+def test_a_policy_that_contradicts_itself_cannot_be_written(
+    change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PolicyError, match=message):
+        Policy(**change)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59, "59s"), (3600, "1h"), (90061, "1d1h1m1s"), (-5, "-5s")]
+)
+def test_durations_in_words(seconds: int, text: str) -> None:
+    assert duration_text(seconds) == text

@@ -1,0 +1,175 @@
+"""The state database and the lock on its directory."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import dns.name
+import pytest
+
+from signer import schema, tables
+from signer.elapsed import Lived, Reading
+from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
+from signer.lock import StateLock
+from signer.state import StateDatabase, StateError
+from signer.tables import Observation, Version
+
+ZONE = dns.name.from_text("example.org.")
+OTHER = dns.name.from_text("example.com.")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> StateDatabase:
+    found = StateDatabase(tmp_path / "manager" / "state.db")
+    yield found
+    found.close()
+
+
+def key(number: int, role: Role = Role.CSK) -> Key:
+    dnskey = b"\x01\x01\x03\x0d" + bytes([number]) * 64
+    return Key.hidden(f"{number:064x}", role, dnskey, 1_700_000_000, 5.5)
+
+
+def test_it_is_durable_and_its_owners_alone(database: StateDatabase) -> None:
+    pragmas = database.run_blocking(
+        lambda db: [
+            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
+        ]
+    )
+    assert pragmas == ["wal", 2]
+    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(database.path.parent.stat().st_mode) == 0o700
+
+
+def test_a_key_set_comes_back_as_it_was(database: StateDatabase) -> None:
+    keys = KeySet(ZONE).with_key(key(1, Role.KSK), made_here=True)
+    keys = keys.with_key(key(2, Role.ZSK), made_here=True)
+    moved = keys.keys[0].with_record(RecordKind.DS, Record(State.RUMOURED, 77.25, 86400))
+    keys = KeySet(ZONE, (moved, keys.keys[1]), keys.tags_used)
+    database.run_blocking(lambda db: tables.save_keyset(db, keys))
+    assert database.run_blocking(lambda db: tables.load_keyset(db, ZONE)) == keys
+    assert database.run_blocking(lambda db: tables.load_keyset(db, OTHER)) == KeySet(OTHER)
+
+
+def test_a_step_that_fails_leaves_nothing_behind(database: StateDatabase) -> None:
+    def step(db: sqlite3.Connection) -> None:
+        tables.reserve_serial(db, ZONE, "block", 7)
+        raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        database.run_blocking(step)
+    assert database.run_blocking(lambda db: tables.reserved_serial(db, ZONE, "block")) is None
+
+
+def test_a_serial_has_one_content(database: StateDatabase) -> None:
+    database.run_blocking(
+        lambda db: tables.add_version(db, ZONE, "block", Version(7, b"one", 1, 0, 0))
+    )
+    with pytest.raises(StateError, match="UNIQUE"):
+        database.run_blocking(
+            lambda db: tables.add_version(db, ZONE, "block", Version(7, b"two", 1, 0, 0))
+        )
+    last = database.run_blocking(lambda db: tables.last_version(db, ZONE, "block"))
+    assert last == Version(7, b"one", 1, 0, 0)
+
+
+def test_the_audit_log_can_only_grow(database: StateDatabase) -> None:
+    for action in ("generate", "hold"):
+        database.run_blocking(
+            lambda db, action=action: tables.audit(db, 1, ZONE, "manager", action, "x")
+        )
+    for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'nobody'"):
+        with pytest.raises(StateError, match="append-only"):
+            database.run_blocking(lambda db, statement=statement: db.execute(statement))
+    log = database.run_blocking(lambda db: tables.audit_log(db, [ZONE]))
+    assert [entry.action for entry in log] == ["generate", "hold"]
+    assert database.run_blocking(lambda db: tables.audit_log(db, [OTHER])) == ()
+
+
+def test_since_when_a_thing_is_seen_stays_while_it_stays(database: StateDatabase) -> None:
+    def see(value: int, since: float) -> None:
+        seen = Observation("ds", "key", value, since)
+        database.run_blocking(lambda db: tables.observe(db, ZONE, seen))
+
+    def since() -> list[float]:
+        return [
+            seen.since for seen in database.run_blocking(lambda db: tables.observations(db, ZONE))
+        ]
+
+    see(1, 10.0)
+    see(1, 20.0)
+    assert since() == [10.0]
+    see(2, 30.0)
+    assert since() == [30.0]
+    database.run_blocking(lambda db: tables.unsee(db, ZONE, "ds", "key"))
+    assert since() == []
+
+
+def test_small_tables(database: StateDatabase) -> None:
+    lived = Lived(Reading(1, 2.5, "boot", True), 3.5)
+
+    def step(db: sqlite3.Connection) -> None:
+        tables.save_lived(db, lived)
+        tables.begin(db, ZONE, "generate", "KSK ZSK", 1)
+        tables.accept(db, ZONE, "block", "token", 1)
+        tables.set_due(db, ZONE, "resign", 100)
+        tables.set_due(db, ZONE, "look", 50)
+        tables.set_due(db, ZONE, "look", None)
+        for ttl in (300, 86400, 60):
+            tables.raise_highest_ttl(db, ZONE, ttl)
+
+    database.run_blocking(step)
+    assert database.run_blocking(tables.load_lived) == lived
+    assert database.run_blocking(lambda db: tables.begun(db, ZONE, "generate")) == "KSK ZSK"
+    database.run_blocking(lambda db: tables.confirm(db, ZONE, "generate"))
+    assert database.run_blocking(lambda db: tables.begun(db, ZONE, "generate")) is None
+    assert database.run_blocking(lambda db: tables.accepted(db, ZONE, "block")) == "token"
+    assert database.run_blocking(lambda db: tables.due_times(db, ZONE)) == {"resign": 100}
+    assert database.run_blocking(lambda db: tables.highest_ttl(db, ZONE)) == 86400
+
+
+def test_another_versions_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    StateDatabase(path).close()
+    raw = sqlite3.connect(path)
+    raw.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    raw.close()
+    with pytest.raises(StateError) as caught:
+        StateDatabase(path)
+    line = str(caught.value)
+    assert f"has version {schema.VERSION + 1}, this program knows {schema.VERSION}" in line
+    assert "run the version of zoneward that wrote it" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"not a database, by far" * 50, "is no database; restore a backup")]
+)
+def test_a_file_that_is_no_database(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "state.db").write_bytes(content)
+    with pytest.raises(StateError, match=message):
+        StateDatabase(tmp_path / "state.db")
+
+
+def test_another_programs_database(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.execute("CREATE TABLE theirs (x)")
+    raw.close()
+    with pytest.raises(StateError, match="another program's database"):
+        StateDatabase(tmp_path / "state.db")
+
+
+def test_a_copy_is_whole(database: StateDatabase, tmp_path: Path) -> None:
+    database.run_blocking(lambda db: tables.reserve_serial(db, ZONE, "block", 7))
+    database.copy_to(tmp_path / "copy.db")
+    copy = StateDatabase(tmp_path / "copy.db")
+    assert copy.run_blocking(lambda db: tables.reserved_serial(db, ZONE, "block")) == 7
+    copy.close()
+
+
+def test_one_manager_for_a_state_directory(tmp_path: Path) -> None:
+    with (
+        StateLock(tmp_path / "manager"),
+        pytest.raises(StateError, match=r"is in use by another manager \(process \d+\)"),
+    ):
+        StateLock(tmp_path / "manager")
+    StateLock(tmp_path / "manager").release()
