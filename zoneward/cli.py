@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from zoneward import __version__
 from zoneward.refusal import REFUSED, USAGE, Refusal, one_line
 
 _COMMANDS = {
@@ -54,7 +55,7 @@ class _Group(click.Group):
 @click.option("-conf", "corefile", type=click.Path(path_type=Path), help="As in CoreDNS: run this.")
 @click.option("-dns.port", "dns_port", type=click.IntRange(1, 65535), default=53, hidden=True)
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug lines.")
-@click.version_option(package_name="zoneward")
+@click.version_option(__version__)
 @click.pass_context
 def zoneward(ctx: click.Context, corefile: Path | None, dns_port: int, debug: bool) -> None:
     """Zones in, signed answers out: loads zones, signs them, keeps their keys, serves them."""
