@@ -66,7 +66,6 @@ class DirectoryWatch:
             debounce=200,
             step=20,
             recursive=False,
-            raise_interrupt=False,
         ):
             touched = {Path(path).parent for _, path in changes}
             touched.update(Path(path) for _, path in changes)

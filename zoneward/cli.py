@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from zoneward import __version__
-from zoneward.refusal import REFUSED, USAGE, Refusal, one_line
+from zoneward.refusal import OK, REFUSED, USAGE, Refusal, one_line
 
 _COMMANDS = {
     "run": "zoneward.commands.run:run",
@@ -76,15 +76,11 @@ def main() -> None:
     """The entry point: no traceback reaches a person, but with --debug."""
     debug = "--debug" in sys.argv[1:]
     try:
-        zoneward.main(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(USAGE)
+        # Gives the code of `ctx.exit`, or what the command returned: nothing.
+        sys.exit(zoneward.main(standalone_mode=False) or OK)
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(REFUSED)
     except BrokenPipeError:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import engine
 from corefile import CorefileError
+from corefile.owners import unknown_directives
+from server.registry import installed_names
 from signer.clock import SystemClock
 from signer.scheduler import AlarmClock
 from signer.state import StateDatabase
@@ -33,8 +35,7 @@ def main(path: Path, dns_port: int, *, supervised_by: int | None, debug: bool) -
     """Run until SIGTERM or SIGINT. Raises Refusal, CorefileError, StateError,
     KeystoreError before anything was started."""
     end_with_parent(supervised_by)
-    parsed = load(path, dns_port)
-    plan = plan_manager(parsed)
+    plan = _read(path, dns_port)
     logging.configure(plan.options.log_level, debug=debug)
     lower_priority()
     for line in engine.protect_process():
@@ -48,6 +49,15 @@ def main(path: Path, dns_port: int, *, supervised_by: int | None, debug: bool) -
             return asyncio.run(_manage(state, plan, database, dns_port))
         finally:
             database.close()
+
+
+def _read(path: Path, dns_port: int) -> ManagerPlan:
+    """Our side of the Corefile. A word that nobody knows is refused here too: it may be one
+    of ours, misspelt. Plugins are known by name; their code stays out of this process."""
+    parsed = load(path, dns_port)
+    for error in unknown_directives(parsed, installed_names()):
+        raise error
+    return plan_manager(parsed)
 
 
 async def _manage(
@@ -110,7 +120,7 @@ async def _hangups(manager: Manager, hangup: asyncio.Event, dns_port: int) -> No
         await hangup.wait()
         hangup.clear()
         try:
-            plan = plan_manager(load(manager.plan.path, dns_port))
+            plan = _read(manager.plan.path, dns_port)
         except CorefileError as error:
             _log.error(f"{error}; the configuration before stays in force")
             continue
