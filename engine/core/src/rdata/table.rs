@@ -96,7 +96,7 @@ pub fn fields(number: u16) -> Option<&'static [Field]> {
         rtype::RRSIG => &[Type, Algorithm, U8, Period, Time, Time, U16, Name(Lowered), Base64],
         rtype::KX => &[U16, Name(Lowered)],
         rtype::DNAME => &[Name(Lowered)],
-        rtype::DNSKEY | rtype::CDNSKEY | rtype::KEY => &[U16, U8, Algorithm, Base64],
+        rtype::DNSKEY | rtype::CDNSKEY => &[U16, U8, Algorithm, Base64],
         rtype::DS | rtype::CDS | rtype::DLV | rtype::TA => &[U16, Algorithm, U8, Hex],
         rtype::NSEC => &[Name(Opaque), Bitmap],
         rtype::NSEC3 => &[U8, U8, U16, Salt, Hash, Bitmap],
