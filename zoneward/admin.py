@@ -72,7 +72,11 @@ class _Api:
         return rows.status(self._manager, zone)
 
     async def reload(self, request: Request) -> msgspec.Struct:
-        tasks = [task for group in self._groups(request) for task in group.tasks.values()]
+        groups = self._groups(request)
+        for group in groups:
+            if not group.started:
+                raise Refusal(f"zone {group.origin} can't start yet; see `zoneward status`")
+        tasks = [task for group in groups for task in group.tasks.values()]
         return Lines(tuple(await asyncio.gather(*(task.reload() for task in tasks))))
 
     async def accept(self, request: Request) -> msgspec.Struct:
@@ -103,7 +107,14 @@ class _Api:
                 group.origin, asked.algorithm, _FLAGS[asked.role], asked.bits, avoid_tags=avoid
             )
         )
-        return await self._add(group, signer, key, "generated")
+        try:
+            return await self._add(group, signer, key, "generated")
+        except (KeystoreError, StateError):
+            # Nothing has used it, and nothing will.
+            await self._off_loop(
+                lambda: self._keystore(group).delete(group.origin, key.fingerprint)
+            )
+            raise
 
     async def import_key(self, request: Request) -> msgspec.Struct:
         asked = await _body(request, KeyPair)

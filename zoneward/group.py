@@ -60,6 +60,11 @@ class NameGroup:
     def origin(self) -> dns.name.Name:
         return self.plan.origin
 
+    @property
+    def started(self) -> bool:
+        """Whether the signer has started and the tasks take what they are asked."""
+        return self._started
+
     def launch(self) -> None:
         self._task = asyncio.create_task(self._run(), name=str(self.origin))
         self._task.add_done_callback(self._ended)
@@ -94,11 +99,15 @@ class NameGroup:
             found: BaseException = error
             while isinstance(found, BaseExceptionGroup):
                 found = found.exceptions[0]
-            self._say(
-                f"its task ended: {one_line(found)}; `zoneward zones reload` won't help, a "
-                "restart of the manager will"
-            )
+            self._say(f"its task ended: {one_line(found)}; it is started again in {RETRY:.0f} s")
             _log.debug("where it happened", exc_info=found)
+            self._started = False
+            asyncio.get_running_loop().call_later(RETRY, self._relaunch)
+
+    def _relaunch(self) -> None:
+        # Not when it was stopped meanwhile.
+        if self._task is not None:
+            self.launch()
 
     async def _run(self) -> None:
         await self._start()
@@ -110,6 +119,7 @@ class NameGroup:
 
     async def _start(self) -> None:
         if self.signer is None:
+            self._started = True
             return
         while True:
             try:

@@ -44,7 +44,9 @@ def show(zone: str, corefile: Path, dns_port: int, as_json: bool) -> None:
     if as_json:
         print_json(status.zones)
         return
-    for row in status.zones:
+    for number, row in enumerate(status.zones):
+        if number:
+            click.echo()
         for name, value in (
             ("zone", row.zone),
             ("block", row.block),
