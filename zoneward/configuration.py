@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,8 +12,8 @@ import dns.name
 import corefile
 from corefile import Corefile, CorefileError, CorefileWarning, Place
 from corefile.arguments import Endpoint, address
+from corefile.ids import digest
 from corefile.options import Options
-from corefile.printer import to_text
 from keystore import KeystoreConfig, read_directive
 from signer.config import SignConfig, read_sign
 from zones.auto import AutoDirectory
@@ -97,7 +96,7 @@ def plan_manager(parsed: Corefile) -> ManagerPlan:
         publish=None if options.publish is None else _publish(options),
         blocks=tuple(_plan_block(spec, path.parent) for spec in specs),
         warnings=tuple(warning for spec in specs for warning in spec.warnings),
-        digest=hashlib.sha256(to_text(parsed).encode()).hexdigest(),
+        digest=digest(parsed),
     )
 
 
