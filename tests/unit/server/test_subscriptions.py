@@ -207,6 +207,7 @@ def test_zones_come_and_go_with_the_catalog(run: Run, tmp_path: Path) -> None:
             manager.change(CATALOG, catalog("b.test.", current=manager.zones[CATALOG], serial=3))
             rig.subscription.told(CATALOG)
             await until(lambda: rig.shown.serial("a.test.") is None)
+            await until(lambda: not (tmp_path / "zones" / BLOCK.id / "a.test").exists())
         assert [path.name for path in (tmp_path / "zones" / BLOCK.id).iterdir()] == ["b.test"]
         # The Corefile names a.test, and it is not there.
         assert rig.subscription.missing == ("a.test.",)
