@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-import engine
-
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # adjtimex(2): the return value when no time source disciplines the clock.
 _TIME_ERROR = 5
@@ -37,7 +35,7 @@ class SystemClock:
         return int(time.time())
 
     def boot(self) -> float:
-        return engine.boot_time()
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def boot_id(self) -> str:
         try:

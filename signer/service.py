@@ -144,6 +144,8 @@ class ZoneSigner:
         """Read keys, ask the parent and our servers, decide, and go on or hold."""
         lived = await self._evidence.lived()
         now = self._clock.wall()
+        # What is served and ours goes on without waiting for the parent; a look follows.
+        self._next_look = now + _POLL if ask else now
         try:
             await self._ring.load(self.config, lived)
         except KeystoreError as error:
@@ -153,9 +155,6 @@ class ZoneSigner:
             self._parent_says = await self._parent.ds(self.origin)
             await self._evidence.parent(self.keyset, self._parent_says)
             await self._evidence.servers(self.keyset, self.config.observe)
-        # What is served and ours goes on without waiting for the parent; a look follows.
-        patient = isinstance(self._parent_says, Seen) and self._held is None
-        self._next_look = now + (_POLL_PARENT if patient else _POLL) if ask else now
         decision = decide(self.origin, self._ring.ours(), self._served(), self._parent_says, now)
         if isinstance(decision, Hold):
             await self._hold(decision)
@@ -166,6 +165,8 @@ class ZoneSigner:
             await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, False))
             return
         await self._hold(None)
+        if ask and isinstance(self._parent_says, Seen):
+            self._next_look = now + _POLL_PARENT
         await self._advance()
 
     def _served(self) -> frozenset[bytes]:
@@ -461,12 +462,18 @@ class ZoneSigner:
     def next_due(self) -> datetime | None:
         """When to call `tick`, and `sign(…, scope="expiring")` for `expiring()`; UTC."""
         due = [at for at in map(self._variant_due, self._variants.values()) if at is not None]
-        waits = {Action.OBSERVE_PARENT, Action.OBSERVE_SERVERS} & self._step.actions
-        if self._started and (self._held is not None or waits or self._unasked()):
+        if self._started and (self._held is not None or self._to_look_at() or self._unasked()):
             due.append(self._next_look)
         if self._held is None and self._step.next_due is not None:
             due.append(self._clock.wall() + self._evidence.until(self._step.next_due))
         return datetime.fromtimestamp(min(due), UTC) if due else None
+
+    def _to_look_at(self) -> bool:
+        """Whether a step waits for something that only asking can show. Where no servers are
+        configured to be asked, `observed` brings their word."""
+        actions = self._step.actions
+        asked = Action.OBSERVE_SERVERS in actions and bool(self.config.observe)
+        return asked or Action.OBSERVE_PARENT in actions
 
     def _unasked(self) -> bool:
         return isinstance(self._parent_says, Unknown)
