@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 
 import dns.rdatatype
-import engine
 import pytest
 from keymaker import ALGORITHMS, key, plan, sign_new
+
+import engine
 
 ROOT = Path(__file__).parents[1] / "data" / "root-2018.zone"
 DENIALS = {"nsec": None, "nsec3": (0, b"", False), "opt-out": (0, b"\xab\xcd", True)}

@@ -16,3 +16,6 @@ pub use chain::{Denial, Nsec3};
 pub use key::{ForeignVerifier, PublicKey, Sign, SigningKey, key_tag, set_foreign_verifier};
 pub use pass::{Signed, sign};
 pub use plan::{Role, Scope, SignPlan};
+
+#[cfg(test)]
+mod tests;
