@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 
 use crate::error::{Error, Result};
-use crate::name::{Name, NameRef};
+use crate::name::{MAX_NAME, Name, NameRef};
 use crate::rdata;
 
 const CLASS_IN: [u8; 2] = [0, 1];
@@ -160,5 +160,10 @@ pub fn nsec3_hash(name: &NameRef, iterations: u16, salt: &[u8]) -> [u8; NSEC3_HA
         hash.copy_from_slice(context.finish().as_ref());
         hash
     };
-    (0..iterations).fold(once(name.to_lower().wire()), |hash, _| once(&hash))
+    // On the stack: a negative answer hashes three names.
+    let mut lower = [0; MAX_NAME];
+    let lower = &mut lower[..name.wire().len()];
+    lower.copy_from_slice(name.wire());
+    lower.make_ascii_lowercase();
+    (0..iterations).fold(once(lower), |hash, _| once(&hash))
 }

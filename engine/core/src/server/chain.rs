@@ -1,0 +1,182 @@
+//! A server block as an array of stages, each with three hooks, and the way of a query
+//! through it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use crate::query::{Query, rcode};
+use crate::server::routes::Route;
+
+/// When a query came, read once for a batch of them.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    pub received: Instant,
+    /// Unix seconds.
+    pub wall: i64,
+}
+
+/// Whence a query came, and where its answer goes.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    pub client: SocketAddr,
+    /// Our address, as far as it is known.
+    pub local: Option<IpAddr>,
+    /// Over TCP or its kin.
+    pub stream: bool,
+}
+
+/// A query on its way through a chain.
+pub struct Exchange<'a> {
+    pub query: &'a Query<'a>,
+    pub peer: Peer,
+    pub clock: Clock,
+    /// What the client takes.
+    pub size: usize,
+    pub route: &'a Route,
+    /// The counters of this thread.
+    pub shard: usize,
+    /// Who answers: an index into the chain's labels.
+    pub label: usize,
+    /// Why it is a SERVFAIL.
+    pub reason: Option<&'static str>,
+}
+
+/// What a stage does with a query.
+pub enum Enter {
+    Next,
+    /// A reply of this length is in the buffer.
+    Answer(usize),
+    /// A Python stage takes over; the thread goes on.
+    Park,
+    Drop,
+}
+
+pub trait Stage: Send + Sync {
+    fn enter(&self, _exchange: &mut Exchange<'_>, _out: &mut [u8]) -> Enter {
+        Enter::Next
+    }
+
+    /// Change the reply; in reverse order over the stages that were entered.
+    fn leave(&self, _exchange: &Exchange<'_>, _reply: &mut Vec<u8>) {}
+
+    /// A chain in which no stage says so renders straight to the wire.
+    fn has_leave(&self) -> bool {
+        false
+    }
+
+    /// Look at what is sent, once.
+    fn sent(&self, _exchange: &Exchange<'_>, _reply: &[u8]) {}
+
+    fn has_sent(&self) -> bool {
+        false
+    }
+
+    /// Only of a Python stage.
+    fn python(&self) -> Option<&crate::server::stages::Python> {
+        None
+    }
+}
+
+/// Where a run through the stages ended.
+pub enum Run {
+    /// A reply of this length, by the stage with this index.
+    Reply(usize, usize),
+    Parked(usize),
+    Dropped,
+}
+
+#[derive(Default)]
+pub struct Chain {
+    pub id: String,
+    pub view: String,
+    pub stages: Vec<Box<dyn Stage>>,
+    /// Of who can answer; the first is empty: the server itself.
+    pub labels: Vec<String>,
+    pub has_answer: bool,
+    /// Whether it has a metrics stage.
+    pub counts: bool,
+    leaving: bool,
+    sending: Vec<usize>,
+}
+
+impl Chain {
+    pub fn new(id: String, view: String, stages: Vec<Box<dyn Stage>>, labels: Vec<String>) -> Self {
+        let leaving = stages.iter().any(|stage| stage.has_leave());
+        let sending = (0..stages.len()).filter(|&index| stages[index].has_sent()).collect();
+        Self { id, view, stages, labels, has_answer: false, counts: false, leaving, sending }
+    }
+
+    /// Enter the stages from the one with index `from` on.
+    pub fn run(&self, from: usize, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Run {
+        for (index, stage) in self.stages.iter().enumerate().skip(from) {
+            match stage.enter(exchange, out) {
+                Enter::Next => {}
+                Enter::Answer(length) => return Run::Reply(length, index),
+                Enter::Park => return Run::Parked(index),
+                Enter::Drop => return Run::Dropped,
+            }
+        }
+        exchange.label = 0;
+        let length = crate::answer::error(exchange.query, rcode::REFUSED, None, exchange.size, out);
+        Run::Reply(length, self.stages.len())
+    }
+
+    pub fn has_leave(&self) -> bool {
+        self.leaving
+    }
+
+    /// The hooks of the stages `from` up to `to`, the last first.
+    pub fn leave(&self, from: usize, to: usize, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
+        if self.leaving {
+            for stage in self.stages[from.min(to)..to].iter().rev() {
+                stage.leave(exchange, reply);
+            }
+        }
+    }
+
+    pub fn sent(&self, exchange: &Exchange<'_>, reply: &[u8]) {
+        for &index in &self.sending {
+            self.stages[index].sent(exchange, reply);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Marks(u8);
+
+    impl Stage for Marks {
+        fn leave(&self, _: &Exchange<'_>, reply: &mut Vec<u8>) {
+            reply.push(self.0);
+        }
+
+        fn has_leave(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn leave_hooks_run_backwards_over_the_stages_entered() {
+        let stages: Vec<Box<dyn Stage>> =
+            vec![Box::new(Marks(1)), Box::new(Marks(2)), Box::new(Marks(3))];
+        let chain = Chain::new(String::new(), String::new(), stages, vec![String::new()]);
+        let wire = b"\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01";
+        let query = Query::parse(wire).ok().unwrap();
+        let route = Route::for_tests();
+        let exchange = Exchange {
+            query: &query,
+            peer: Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, stream: false },
+            clock: Clock { received: Instant::now(), wall: 0 },
+            size: 512,
+            route: &route,
+            shard: 0,
+            label: 0,
+            reason: None,
+        };
+        let mut reply = vec![];
+        chain.leave(0, 2, &exchange, &mut reply);
+        assert_eq!(reply, [2, 1]);
+    }
+}

@@ -1,0 +1,194 @@
+//! The configuration as Python gives it: the engine's side of server/compiled.py.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// 0: one a core.
+    pub threads: usize,
+    pub listeners: Vec<Listener>,
+    pub chains: Vec<Chain>,
+    pub routes: Vec<Route>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    pub server: String,
+    pub address: IpAddr,
+    pub port: u16,
+    #[serde(default = "yes")]
+    pub udp: bool,
+    #[serde(default = "yes")]
+    pub tcp: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chain {
+    pub id: String,
+    #[serde(default)]
+    pub view: String,
+    pub origins: Vec<Origin>,
+    pub stages: Vec<Stage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub listener: usize,
+    pub origin: Origin,
+    pub chain: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Stage {
+    Metrics {},
+    Errors { prefix: String },
+    Log { names: Vec<Origin>, classes: Vec<LogClass>, format: String },
+    Python(Python),
+    Whoami {},
+    Answer { plugin: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Python {
+    pub plugin: u32,
+    pub name: String,
+    #[serde(default)]
+    pub types: Vec<u16>,
+    #[serde(default)]
+    pub zones: Vec<Origin>,
+    #[serde(default)]
+    pub networks: Vec<Network>,
+    pub deadline_ms: u64,
+    pub on_failure: OnFailure,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogClass {
+    All,
+    Success,
+    Denial,
+    Error,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    Servfail,
+    Pass,
+}
+
+/// An absolute, lower-case name in text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(pub Name);
+
+impl TryFrom<String> for Origin {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Name::from_text(&text, None).map(|name| Self(name.to_lower()))
+    }
+}
+
+/// ADDRESS/LENGTH.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network {
+    address: u128,
+    mask: u128,
+    is_ipv4: bool,
+}
+
+impl TryFrom<String> for Network {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        let wrong = || Error::at("config", &text, "not a network: expected ADDRESS/LENGTH");
+        let (address, length) = text.split_once('/').ok_or_else(wrong)?;
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let length: u32 = length.parse().map_err(|_| wrong())?;
+        let (width, bits) = octets(address);
+        let spare = width.checked_sub(length).ok_or_else(wrong)?;
+        let mask = u128::MAX.checked_shl(spare).unwrap_or(0);
+        Ok(Self { address: bits & mask, mask, is_ipv4: width == 32 })
+    }
+}
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (width, bits) = octets(address.to_canonical());
+        (width == 32) == self.is_ipv4 && bits & self.mask == self.address
+    }
+}
+
+fn octets(address: IpAddr) -> (u32, u128) {
+    match address {
+        IpAddr::V4(v4) => (32, u128::from(v4.to_bits())),
+        IpAddr::V6(v6) => (128, v6.to_bits()),
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Config {
+    /// Raises "config".
+    pub fn read(json: &[u8]) -> Result<Self> {
+        let config: Self = serde_json::from_slice(json)
+            .map_err(|error| Error::new("config", format!("the configuration: {error}")))?;
+        for route in &config.routes {
+            if route.listener >= config.listeners.len() {
+                let why = format!("a route of listener {}, which is not there", route.listener);
+                return Err(Error::at("config", &route.origin.0, why));
+            }
+        }
+        Ok(config)
+    }
+
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads.min(256),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_hold_their_addresses() {
+        let network = |text: &str| Network::try_from(text.to_owned());
+        let inside =
+            |text: &str, address: &str| network(text).unwrap().contains(address.parse().unwrap());
+        assert!(inside("10.0.0.0/8", "10.1.2.3") && !inside("10.0.0.0/8", "11.0.0.1"));
+        assert!(inside("0.0.0.0/0", "1.2.3.4") && !inside("0.0.0.0/0", "2001:db8::1"));
+        assert!(inside("2001:db8::/32", "2001:db8:1::") && inside("10.0.0.1/32", "10.0.0.1"));
+        assert!(network("10.0.0.0/33").is_err() && network("10.0.0.0").is_err());
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_refused() {
+        let stage = |text: &str| serde_json::from_str::<Stage>(text);
+        assert!(stage(r#"{"kind":"metrics"}"#).is_ok());
+        assert!(stage(r#"{"kind":"metrics","x":1}"#).is_err());
+        assert!(stage(r#"{"kind":"answer","plugin":"file"}"#).is_ok());
+        let python = r#"{"kind":"python","plugin":3,"name":"x","types":[1],"zones":[],
+            "networks":["10.0.0.0/8"],"deadline_ms":200,"on_failure":"pass"}"#;
+        assert!(matches!(stage(python).unwrap(), Stage::Python(p) if p.plugin == 3));
+    }
+}

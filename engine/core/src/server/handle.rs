@@ -1,0 +1,127 @@
+//! One packet: read, routed, run through its chain.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::answer::{self, UDP_SIZE};
+use crate::query::{HEADER, Query, Unreadable, bare_error, bits, rcode};
+use crate::server::chain::{Chain, Clock, Exchange, Peer, Run};
+use crate::server::routes::{Listener, Route};
+use crate::server::stages::observation;
+
+/// Replies over UDP and the largest DNS message (RFC 1035 section 4.2.2).
+pub const UDP_BUFFER: usize = UDP_SIZE;
+pub const STREAM_BUFFER: usize = 65_535;
+
+pub enum Handled {
+    /// A reply of this length is in the buffer.
+    Reply(usize),
+    Silence,
+    /// For the Python stage with this index.
+    Parked(Arc<Route>, usize),
+}
+
+/// What a client takes.
+pub fn limit(query: &Query<'_>, stream: bool) -> usize {
+    if stream { STREAM_BUFFER } else { query.udp_limit(UDP_BUFFER) }
+}
+
+/// Answer a packet into `out`, which takes `UDP_BUFFER` or `STREAM_BUFFER` octets. A panic
+/// becomes SERVFAIL and is counted.
+pub fn handle(
+    listener: &Listener,
+    packet: &[u8],
+    peer: Peer,
+    clock: Clock,
+    shard: usize,
+    panics: &AtomicU64,
+    out: &mut [u8],
+) -> Handled {
+    let work = || attempt(listener, packet, peer, clock, shard, out);
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(handled) => handled,
+        Err(_) => {
+            panics.fetch_add(1, Ordering::Relaxed);
+            if packet.len() < HEADER {
+                return Handled::Silence;
+            }
+            Handled::Reply(bare_error(packet, rcode::SERVFAIL, out))
+        }
+    }
+}
+
+fn attempt(
+    listener: &Listener,
+    packet: &[u8],
+    peer: Peer,
+    clock: Clock,
+    shard: usize,
+    out: &mut [u8],
+) -> Handled {
+    let query = match Query::parse(packet) {
+        Ok(query) => query,
+        Err(Unreadable::Silence) => return Handled::Silence,
+        Err(Unreadable::Error(code)) => return Handled::Reply(bare_error(packet, code, out)),
+    };
+    let size = limit(&query, peer.stream);
+    let route = match (query.refusal(), listener.routes.find(&query)) {
+        (None, Some(route)) => route,
+        (refused, _) => {
+            let code = refused.unwrap_or(rcode::REFUSED);
+            return Handled::Reply(unrouted(listener, &query, peer, clock, shard, code, out));
+        }
+    };
+    let chain = &*route.chain;
+    let mut exchange =
+        Exchange { query: &query, peer, clock, size, route, shard, label: 0, reason: None };
+    let (mut length, by) = match chain.run(0, &mut exchange, out) {
+        Run::Reply(length, by) => (length, by),
+        Run::Parked(index) => return Handled::Parked(route.clone(), index),
+        Run::Dropped => return Handled::Silence,
+    };
+    if chain.has_leave() {
+        let mut reply = out[..length].to_vec();
+        chain.leave(0, by, &exchange, &mut reply);
+        length = fit(&query, &reply, size, out);
+    }
+    chain.sent(&exchange, &out[..length]);
+    Handled::Reply(length)
+}
+
+fn unrouted(
+    listener: &Listener,
+    query: &Query<'_>,
+    peer: Peer,
+    clock: Clock,
+    shard: usize,
+    code: u16,
+    out: &mut [u8],
+) -> usize {
+    let size = limit(query, peer.stream);
+    let length = answer::error(query, code, None, size, out);
+    if let Some(series) = &listener.unrouted {
+        let route = Route { chain: Arc::new(Chain::default()), series: series.clone() };
+        let exchange =
+            Exchange { query, peer, clock, size, route: &route, shard, label: 0, reason: None };
+        let mut seen = observation(&exchange, &out[..length]);
+        seen.rcode = code;
+        series.record(shard, &seen);
+    }
+    length
+}
+
+/// Put a reply that somebody else made into `out`, under the query's ID and cut to what the
+/// client takes. What is no reply becomes SERVFAIL.
+pub fn fit(query: &Query<'_>, reply: &[u8], size: usize, out: &mut [u8]) -> usize {
+    let flags = reply.get(2..4).map_or(0, |octets| u16::from_be_bytes([octets[0], octets[1]]));
+    if reply.len() < HEADER || flags & bits::QR == 0 {
+        return answer::error(query, rcode::SERVFAIL, None, size, out);
+    }
+    if reply.len() > size {
+        return answer::truncated(query, flags & bits::RCODE, size, out);
+    }
+    out[..reply.len()].copy_from_slice(reply);
+    out[..2].copy_from_slice(&query.id().to_be_bytes());
+    reply.len()
+}

@@ -1,0 +1,141 @@
+//! DNS over TCP (RFC 7766): pipelined, bounded in everything a peer could use up.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::server::chain::Peer;
+use crate::server::handle::{Handled, STREAM_BUFFER, handle};
+use crate::server::parked::Respond;
+use crate::server::routes::Door;
+use crate::server::{Shared, clock};
+
+/// RFC 7766 section 6.2.3. A peer that takes longer for a whole query, or to take a reply,
+/// is let go.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections at one time; further ones are closed at once.
+pub const CONNECTIONS: usize = 2048;
+/// Queries of one connection under way or waiting to be sent.
+const IN_FLIGHT: usize = 64;
+
+/// Accept connections at a door for as long as it is configured.
+pub async fn accept(listener: std::net::TcpListener, door: Door, shared: Arc<Shared>) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    loop {
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                if let Ok(permit) = shared.connections.clone().try_acquire_owned() {
+                    tokio::spawn(converse(stream, client, door, shared.clone(), permit));
+                }
+            }
+            // Out of descriptors, most likely: what is open has to close first.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+type Outgoing = (Vec<u8>, OwnedSemaphorePermit);
+
+async fn converse(
+    stream: TcpStream,
+    client: SocketAddr,
+    door: Door,
+    shared: Arc<Shared>,
+    permit: OwnedSemaphorePermit,
+) {
+    // Without it a reply waits for an acknowledgment; if it can't be set, it does wait.
+    let _delayed = stream.set_nodelay(true);
+    let local = stream.local_addr().ok().map(|address| address.ip());
+    let (reader, writer) = stream.into_split();
+    let (sender, receiver) = unbounded_channel();
+    let writing = tokio::spawn(write(writer, receiver, permit));
+    // The peer's end of the conversation, or its fault: there is nobody to tell.
+    let _ended = read(reader, Visit { client, local, door }, &shared, sender, &writing).await;
+}
+
+#[derive(Clone, Copy)]
+struct Visit {
+    client: SocketAddr,
+    local: Option<IpAddr>,
+    door: Door,
+}
+
+async fn read(
+    reader: OwnedReadHalf,
+    visit: Visit,
+    shared: &Arc<Shared>,
+    sender: UnboundedSender<Outgoing>,
+    writing: &tokio::task::JoinHandle<()>,
+) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(4096, reader);
+    let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
+    let mut out = vec![0; STREAM_BUFFER];
+    while !writing.is_finished() {
+        let packet = timeout(PATIENCE, frame(&mut reader)).await??;
+        let Ok(turn) = timeout(PATIENCE, in_flight.clone().acquire_owned()).await? else { break };
+        let state = shared.state.load_full();
+        let Some(listener) = state.listeners.iter().find(|l| l.door == visit.door) else { break };
+        let peer = Peer { client: visit.client, local: visit.local, stream: true };
+        let clock = clock();
+        let shard = shared.stream_shard;
+        match handle(listener, &packet, peer, clock, shard, &shared.panics, &mut out) {
+            Handled::Reply(length) => {
+                if sender.send((out[..length].to_vec(), turn)).is_err() {
+                    break;
+                }
+            }
+            Handled::Silence => break,
+            Handled::Parked(route, stage) => {
+                let later = Box::new(Later { sender: sender.clone(), turn });
+                shared.hub.park(&packet, peer, clock, route, stage, later);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One message behind its length (RFC 1035 section 4.2.2).
+async fn frame(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
+    let length = usize::from(reader.read_u16().await?);
+    let mut packet = vec![0; length];
+    reader.read_exact(&mut packet).await?;
+    Ok(packet)
+}
+
+/// Sends replies as they come; the connection counts until the last one is sent.
+async fn write(
+    mut writer: OwnedWriteHalf,
+    mut receiver: UnboundedReceiver<Outgoing>,
+    _connection: OwnedSemaphorePermit,
+) {
+    let mut framed = vec![];
+    while let Some((reply, turn)) = receiver.recv().await {
+        framed.clear();
+        framed.extend_from_slice(&(reply.len() as u16).to_be_bytes());
+        framed.extend_from_slice(&reply);
+        match timeout(PATIENCE, writer.write_all(&framed)).await {
+            Ok(Ok(())) => drop(turn),
+            _ => return,
+        }
+    }
+}
+
+struct Later {
+    sender: UnboundedSender<Outgoing>,
+    turn: OwnedSemaphorePermit,
+}
+
+impl Respond for Later {
+    fn respond(self: Box<Self>, reply: &[u8]) {
+        // It fails when the peer has gone.
+        let _gone = self.sender.send((reply.to_vec(), self.turn));
+    }
+}
