@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 
 mod errors;
+mod process;
 mod scan;
+mod server;
 mod sign;
 mod store;
 mod transfer;
@@ -13,7 +15,9 @@ mod zone;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     errors::register(module)?;
+    process::register(module)?;
     scan::register(module)?;
+    server::register(module)?;
     sign::register(module)?;
     store::register(module)?;
     transfer::register(module)?;
