@@ -133,6 +133,13 @@ class Candidate:
     token: str | None
 
 
+def anew(base: engine.Zone, changes: engine.Diff) -> engine.Diff:
+    """All that the source has, for a version that is signed from nothing: one that must get
+    another serial though little or nothing has changed. Raises EngineError."""
+    source = base.source()
+    return engine.source_changes(None, source.apply(changes) if changes else source)
+
+
 def sign(
     base: engine.Zone | None, changes: engine.Diff, plan: engine.SignPlan, scope: str
 ) -> engine.Signed:

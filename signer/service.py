@@ -39,7 +39,6 @@ from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
 from signer.tables import Version
 from signer.variant import Variant
-from zones.serial import newer
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -287,12 +286,19 @@ class ZoneSigner:
             scope = want.scope_from(have, scope)
             due = state.earliest_expiration
             fresh = due is not None and resign_due(due, policy) - batch_window(policy) > now
-            if not changes and scope != "all" and want == have and fresh:
+            same = not changes and scope != "all" and want == have and fresh
+            if same and not state.behind:
                 return Unchanged()
         reserved = await self._reserve(state, base, source_serial)
         try:
             signing = plan(self.keyset, self._ring.private, policy, now, reserved.serial)
-            signed = await self._blocking(lambda: candidate.sign(base, changes, signing, scope))
+            signed = await self._blocking(
+                lambda: (
+                    candidate.sign(None, candidate.anew(base, changes), signing, "all")
+                    if base is not None and state.behind
+                    else candidate.sign(base, changes, signing, scope)
+                )
+            )
             if not signed.changed:
                 await self._give_back(state, reserved)
                 expiration = await self._blocking(signed.zone.earliest_expiration)
@@ -413,19 +419,18 @@ class ZoneSigner:
 
     async def observed(self, variant: str, serial: int) -> bool:
         """Our server was seen to hold this version (it asked for this SOA, or answered it).
-        True when that is newer than ours, as after lost state: sign from nothing then, with
-        `base` None, and the version gets a serial above it."""
+        True when that is newer than ours, as after lost state: `sign` then, and the version
+        gets a serial above it."""
         async with self._lock:
             state = self._variant(variant)
-            ahead = state.base is not None and newer(serial, state.base.serial)
             if state.observed_serial == serial:
-                return ahead
+                return state.behind
             state.observed_serial = serial
             if not self.config.observe:
                 serials = {name: one.observed_serial for name, one in self._variants.items()}
                 await self._evidence.shown(self.keyset, serials)
             await self._advance()
-            return ahead
+            return state.behind
 
     async def accept(self, variant: str, actor: str = "operator") -> str | None:
         """Let the version through that the content guard holds; sign again afterwards.

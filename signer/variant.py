@@ -6,6 +6,7 @@ import engine
 from signer.candidate import Verified
 from signer.hold import Hold
 from signer.outcome import Held, Outcome, Published, Refused
+from zones.serial import newer
 
 
 @attrs.define
@@ -23,6 +24,12 @@ class Variant:
     gate_refusals: int = 0
     refused: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+
+    @property
+    def behind(self) -> bool:
+        """Whether our server holds a newer version than we do, as after lost state."""
+        base, seen = self.base, self.observed_serial
+        return base is not None and seen is not None and newer(seen, base.serial)
 
     def took(self, outcome: Outcome, retry_at: int) -> None:
         """Count what came of a pass."""

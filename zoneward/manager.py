@@ -331,11 +331,20 @@ class Manager:
         group = self.groups.get(name)
         if group is None or group.signer is None or block not in group.tasks:
             return
-        task = asyncio.create_task(group.signer.observed(block, serial))
+        task = asyncio.create_task(self._take_note(group.signer, group.tasks[block], serial))
         self._background.add(task)
         task.add_done_callback(self._observed_done)
 
-    def _observed_done(self, task: asyncio.Task[bool]) -> None:
+    async def _take_note(self, signer: ZoneSigner, task: ZoneTask, serial: int) -> None:
+        if await signer.observed(task.block, serial):
+            _log.warning(
+                f"zone {task.origin}: the server holds serial {serial}, which is newer than ours; "
+                "signing anew above it",
+                block=task.block,
+            )
+            task.ask()
+
+    def _observed_done(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("an observation was lost", reason=one_line(error))

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from signer.metrics import SignerCollector
 from zoneward import __version__
 from zoneward.manager import Manager
 from zoneward.zonetask import ZoneTask
@@ -71,6 +72,15 @@ def application(manager: Manager) -> Starlette:
     """The ASGI application: GET /metrics."""
     registry = CollectorRegistry()
     registry.register(_Zones(manager))
+    registry.register(
+        SignerCollector(
+            lambda: [
+                group.signer.status()
+                for group in manager.groups.values()
+                if group.signer is not None
+            ]
+        )
+    )
 
     async def scrape(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -74,7 +74,7 @@ class Responder(asyncio.DatagramProtocol):
         response = self.behaviour(dns.message.from_wire(data))
         if response is None:
             return
-        wire = response.to_wire()
+        wire = response.to_wire(max_size=65535)
         if len(wire) > 1232:
             response.answer.clear()
             response.flags |= dns.flags.TC
@@ -85,7 +85,7 @@ class Responder(asyncio.DatagramProtocol):
         length = int.from_bytes(await reader.readexactly(2), "big")
         response = self.behaviour(dns.message.from_wire(await reader.readexactly(length)))
         if response is not None:
-            wire = response.to_wire()
+            wire = response.to_wire(max_size=65535)
             writer.write(len(wire).to_bytes(2, "big") + wire)
             await writer.drain()
         writer.close()

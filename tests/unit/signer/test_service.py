@@ -507,6 +507,11 @@ async def test_after_lost_state_the_serial_is_above_what_servers_hold(house: Hou
     assert isinstance(outcome, Published)
     assert outcome.zone.serial == 2026123200
     assert await house.signer.observed(BLOCK, 2026123205), "a server is ahead of us"
+    again = await house.sign(None)
+    assert isinstance(again, Published)
+    assert again.zone.serial == 2026123206
+    assert again.zone.source().name_count == outcome.zone.source().name_count
+    assert await house.sign(None) == Unchanged()
 
 
 # --- key states, evidence, time -----------------------------------------------------------------
@@ -607,10 +612,11 @@ async def test_metrics_of_a_zone(house: House) -> None:
     registry = CollectorRegistry()
     registry.register(SignerCollector(lambda: [house.signer.status()]))
     text = generate_latest(registry).decode()
+    ends = outcome.zone.earliest_expiration()
     labels = f'{{variant="{BLOCK}",zone="example.org."}}'
-    assert f"zoneward_zone_serial{labels} 2.0260101e+09" in text
-    assert f"zoneward_signatures_made_total{labels} {float(outcome.made)}" in text
-    assert 'zoneward_zone_held{zone="example.org."} 0.0' in text
+    name = "zoneward_zone_earliest_rrsig_expiration_timestamp_seconds"
+    assert f"{name}{labels} {float(ends or 0)!r}"[:60] in text
+    assert 'zoneward_zone_alarms{zone="example.org."} 0.0' in text
     assert 'record="DNSKEY",role="CSK",state="rumoured"' in text
 
 
