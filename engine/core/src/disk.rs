@@ -6,7 +6,7 @@
 //! between writing one file and the other leaves a directory that says what it is.
 
 mod checksum;
-mod files;
+pub(crate) mod files;
 mod journal;
 mod record;
 mod snapshot;

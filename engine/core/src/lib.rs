@@ -12,5 +12,6 @@ pub mod scan;
 pub mod server;
 pub mod text;
 pub mod tsig;
+pub mod verify;
 pub mod xfr;
 pub mod zone;

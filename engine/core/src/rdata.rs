@@ -13,7 +13,7 @@ mod types;
 mod wire;
 
 pub use canonical::{canonical, compressible_names};
-pub use encoding::{base32hex, period, push_base32hex};
+pub use encoding::{base32hex, period, push_base32hex, time_text};
 pub use parse::{Token, Wrong, from_tokens, is_generic, push_name, shown};
 pub use print::{bitmap_types, generic_text, to_text, write_text};
 pub use table::is_native;
