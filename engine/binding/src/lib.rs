@@ -9,6 +9,7 @@ mod server;
 mod sign;
 mod store;
 mod transfer;
+mod verify;
 mod zone;
 
 #[pymodule]
@@ -21,5 +22,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     sign::register(module)?;
     store::register(module)?;
     transfer::register(module)?;
+    verify::register(module)?;
     zone::register(module)
 }

@@ -146,7 +146,10 @@ impl Checker<'_> {
             return Err((Code::Expired, format!("expired {} by key {tag}", date(expiration))));
         }
         if is_after(inception, self.at) {
-            return Err((Code::NotYetValid, format!("valid from {} by key {tag}", date(inception))));
+            return Err((
+                Code::NotYetValid,
+                format!("valid from {} by key {tag}", date(inception)),
+            ));
         }
         // A cache that does not validate keeps the records, and the RRSIG, for the whole TTL.
         let left = expiration.wrapping_sub(self.at);

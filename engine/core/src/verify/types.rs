@@ -47,8 +47,8 @@ pub fn read_bitmap(mut octets: &[u8]) -> Option<BTreeSet<u16>> {
             return None;
         }
         for (at, octet) in bits.iter().enumerate() {
-            for bit in (0..8u16).filter(|bit| octet & 0x80 >> bit != 0) {
-                types.insert(u16::from(window) << 8 | at as u16 * 8 | bit);
+            for bit in (0..8u8).filter(|bit| octet & 0x80 >> bit != 0) {
+                types.insert(u16::from_be_bytes([window, at as u8 * 8 + bit]));
             }
         }
         (last, octets) = (Some(window), rest);
