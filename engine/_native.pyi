@@ -159,14 +159,16 @@ class SignPlan:
     ) -> None:
         """`nsec3` is iterations, salt, opt-out; None means NSEC. A signature that expires
         before `refresh_before` is replaced. Expirations are spread over the `jitter`
-        seconds before `expiration`. `threads` 0 means one a core."""
+        seconds before `expiration`. `threads` 0 means one a core. Without keys the zone
+        becomes unsigned. Raises EngineError "plan" on what can't be: a role without a key,
+        times that contradict one another."""
 
 @final
 class Signed:
     zone: Zone
     diff: Diff | None  # None when `base` was unsigned or there was no base
     made: int  # RRsets signed anew
-    kept: int  # RRsets whose signatures were kept
+    kept: int  # RRsets that were looked at and kept their signatures
     changed: bool  # false: `zone` is the base itself, serial and all
 
 def sign(base: Zone | None, changes: Diff, plan: SignPlan, *, scope: str = "changes") -> Signed:
@@ -176,8 +178,12 @@ def sign(base: Zone | None, changes: Diff, plan: SignPlan, *, scope: str = "chan
     SOA and the apex key sets where the plan's differ; "expiring" also what expires before
     `refresh_before`; "all" reconsiders every RRset (new keys, new denial), still keeping
     signatures that the plan would make the same way. When nothing differs, `changed` is
-    False. Incoming RRSIG, NSEC, NSEC3 and NSEC3PARAM in `changes` are passed over.
-    Raises EngineError "conflict" (CNAME beside other data, record outside the zone…)."""
+    False. Incoming RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS and CDNSKEY in `changes` are
+    passed over; the plan has them. A base with another kind of denial, or another negative
+    TTL, gets its whole chain anew in any scope.
+    Raises EngineError "conflict" (CNAME beside other data, record outside the zone…), "serial"
+    (the plan's does not come after the base's), "nsec3" (hashes that collide or don't fit
+    into a name), "key" (an external signer failed, or its signature does not verify)."""
 
 # --- verifying ------------------------------------------------------------------------
 

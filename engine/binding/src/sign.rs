@@ -88,13 +88,8 @@ impl PySigningKey {
             .map(|key| Self(Arc::new(key)))
     }
 
-    #[classmethod]
-    fn external(
-        _class: &Bound<'_, PyType>,
-        py: Python<'_>,
-        dnskey: &[u8],
-        signer: Py<PyAny>,
-    ) -> PyResult<Self> {
+    #[staticmethod]
+    fn external(py: Python<'_>, dnskey: &[u8], signer: Py<PyAny>) -> PyResult<Self> {
         SigningKey::external(dnskey, Box::new(PythonSigner(signer)))
             .map(|key| Self(Arc::new(key)))
             .map_err(|error| errors::to_python(py, &error))
