@@ -32,6 +32,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _CONTACT_GRAIN = 5
 _CATALOG_POLL = 30.0
 _ZONE_RETRY = 2.0
+_QUIET_ATTEMPTS = 4
 TROUBLE = (SecretError, OSError, EOFError, EngineError, TimeoutError, CatalogError, ValueError)
 
 Publish = Callable[[str, Zone, int], None]
@@ -137,13 +138,15 @@ class Subscription:
         """Follow until cancelled."""
         pause = _FIRST_PAUSE
         complaint = None
+        # Both processes start together: that the manager is not there yet is no news.
+        quiet = _QUIET_ATTEMPTS
         while True:
             try:
                 self._key = tsig_key(derive(await asyncio.to_thread(self._link), self.block.id))
                 self._connection = await Connection.open(self._where)
                 if complaint is not None:
                     _log.info("block %s: the manager is back", self.block.id)
-                complaint = None
+                complaint, quiet = None, 0
                 self._catalog_due = 0.0
                 for entry in self.followed.values():
                     entry.due = 0.0
@@ -153,7 +156,8 @@ class Subscription:
                     await self._sleep()
             except TROUBLE as error:
                 text = str(error) or type(error).__name__
-                if text != complaint:
+                quiet -= 1
+                if text != complaint and quiet < 0:
                     complaint = text
                     _log.warning(
                         "block %s: can't follow the manager at %s: %s; what is here goes on being "

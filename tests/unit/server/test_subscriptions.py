@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import attrs
-import dns.name
+import fakemanager
 import pytest
+from fakemanager import LINK, FakeManager, zone
 
 import engine
-import zones.catalog
 from corefile.link import catalog_name, derive
 from corefile.names import name_wire
 from server.compile import BlockData
@@ -21,74 +21,12 @@ from server.notify import NotifyListener
 from server.subscriptions import Subscription, tsig_key
 from server.transfer import read_frame, write_frame
 
-LINK = bytes(range(32))
 BLOCK = BlockData("b-0123", ("a.test.",), ("a.test.", "b.test."))
 CATALOG = catalog_name(BLOCK.id)
-FOREVER = 0x7FFFFFFF
-
-
-def zone(origin: str, serial: int, *lines: str, expire: int = 3600) -> engine.Zone:
-    text = [
-        f"{origin} 60 IN SOA ns.{origin} host.{origin} {serial} 60 60 {expire} 60",
-        f"{origin} 60 IN NS ns.example.org.",
-        *lines,
-    ]
-    return engine.scan_text("\n".join(text).encode() + b"\n", name_wire(origin))
 
 
 def catalog(*zone_names: str, current: engine.Zone | None = None, serial: int = 1) -> engine.Zone:
-    built = zones.catalog.build(
-        dns.name.from_text(CATALOG), map(dns.name.from_text, zone_names), current, serial
-    )
-    assert built is not None
-    return built
-
-
-class FakeManager:
-    """Answers transfers of whatever it holds."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.zones: dict[str, engine.Zone] = {}
-        self.history: dict[str, list[engine.Diff]] = {}
-        self.asked: list[tuple[str, str]] = []
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def start(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._accept, str(self.path))
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.close()
-
-    def change(self, origin: str, new: engine.Zone) -> None:
-        self.history.setdefault(origin, []).append(self.zones[origin].difference(new))
-        self.zones[origin] = new
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        protocol = engine.TransferServer([tsig_key(derive(LINK, BLOCK.id))])
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                now = int(time.time())
-                request = protocol.parse(await read_frame(reader), now)
-                origin = str(dns.name.from_wire(request.origin, 0)[0])
-                self.asked.append((origin, request.kind))
-                held = self.zones.get(origin)
-                if held is None:
-                    await write_frame(writer, protocol.refuse(request, 9, now))
-                    continue
-                history = [
-                    diff
-                    for diff in self.history.get(origin, [])
-                    if request.serial is not None and diff.from_serial >= request.serial
-                ]
-                for message in protocol.answer(request, held, history or None, now):
-                    await write_frame(writer, message)
+    return fakemanager.catalog(BLOCK.id, *zone_names, current=current, serial=serial)
 
 
 @attrs.define
@@ -116,7 +54,7 @@ class Shown:
 class Rig:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.manager = FakeManager(directory / "m")
+        self.manager = FakeManager(directory / "m", [BLOCK.id])
         self.shown = Shown()
         self.subscription = self.subscribe()
 
