@@ -27,18 +27,16 @@ from signer.config import SignConfig
 from signer.ds import ds_rdata
 from signer.evidence import Evidence
 from signer.firststart import Proceed, decide
-from signer.gate import Stopped
 from signer.hold import Hold
 from signer.keyring import KeyRing
 from signer.keyset import Action, Advance, KeySet, Observations, advance
-from signer.outcome import Held, Outcome, Published, Refused, Unchanged
+from signer.outcome import Held, Outcome, Refused
 from signer.parent import NoParent, ParentAnswer, ParentView, Seen, Unknown
-from signer.serials import next_serial
-from signer.signing import batch_window, plan, resign_due
+from signer.signing import resign_due
 from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
-from signer.tables import Version
 from signer.variant import Variant
+from signer.versionmaker import VersionMaker
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -78,6 +76,7 @@ class ZoneSigner:
         self._memory: engine.VerifyMemory | None = None
         self._ring = KeyRing(self.origin, keystore, database, clock, executor)
         self._evidence = Evidence(self.origin, database, clock)
+        self._maker = VersionMaker(self.origin, config, database, clock, self._evidence, executor)
         self._variants: dict[str, Variant] = {}
         self._parent_says: ParentAnswer = Unknown("not asked yet")
         self._next_look = 0
@@ -255,7 +254,17 @@ class ZoneSigner:
             state = self._variant(variant)
             state.base = base
             try:
-                outcome = await self._pass(state, base, changes, scope, source_serial)
+                outcome = await self._maker.make(
+                    state,
+                    base,
+                    changes,
+                    scope,
+                    source_serial=source_serial,
+                    keyset=self.keyset,
+                    private=self._ring.private,
+                    ds=evidence.cached_ds(self._parent_says),
+                    memory=self._memory,
+                )
             except engine.EngineError as error:
                 where = f"{error.place}: " if error.place else ""
                 outcome = Refused((f"{where}{error.message}",), 1)
@@ -263,157 +272,6 @@ class ZoneSigner:
             if isinstance(outcome, Refused):
                 _log.error("%s (%s) refused: %s", self.origin, variant, "; ".join(outcome.lines))
             return outcome
-
-    async def _pass(
-        self,
-        state: Variant,
-        base: engine.Zone | None,
-        changes: engine.Diff,
-        scope: str,
-        source_serial: int,
-    ) -> Outcome:
-        policy, now = self.config.policy, self._clock.wall()
-        problem = await self._blocking(lambda: candidate.ttl_problem(changes, policy))
-        if problem is not None:
-            return Refused((f"{self.config.place or self.origin}: {problem}",), 1)
-        ours = frozenset(key.dnskey for key in self.keyset.keys)
-        problem = await self._blocking(lambda: candidate.foreign_keys(changes, ours))
-        if problem is not None:
-            return Refused((f"{self.origin}: {problem}",), 1)
-        if base is not None:
-            have = Apex.of(base)
-            want = self._wanted_apex(have)
-            scope = want.scope_from(have, scope)
-            due = state.earliest_expiration
-            fresh = due is not None and resign_due(due, policy) - batch_window(policy) > now
-            same = not changes and scope != "all" and want == have and fresh
-            if same and not state.behind:
-                return Unchanged()
-        reserved = await self._reserve(state, base, source_serial)
-        try:
-            signing = plan(self.keyset, self._ring.private, policy, now, reserved.serial)
-            signed = await self._blocking(
-                lambda: (
-                    candidate.sign(None, candidate.anew(base, changes), signing, "all")
-                    if base is not None and state.behind
-                    else candidate.sign(base, changes, signing, scope)
-                )
-            )
-            if not signed.changed:
-                await self._give_back(state, reserved)
-                expiration = await self._blocking(signed.zone.earliest_expiration)
-                state.earliest_expiration = expiration
-                return Unchanged()
-            found = await self._blocking(
-                lambda: candidate.examine(
-                    signed,
-                    base,
-                    changes,
-                    at=now,
-                    ds=evidence.cached_ds(self._parent_says),
-                    memory=self._memory,
-                    base_verified=state.verified,
-                    percent=policy.guard_percent,
-                )
-            )
-        except BaseException:
-            # Nothing of it has left this process: the serial is still free.
-            await self._give_back(state, reserved)
-            raise
-        if isinstance(found.verdict, Stopped):
-            await self._give_back(state, reserved)
-            return Refused(found.verdict.lines, found.verdict.count)
-        if found.guarded is not None and not await self._accepted(state, found.token):
-            await self._give_back(state, reserved)
-            return Held(await self._hold_content(state, found.guarded, found.token))
-        return await self._record(state, found, changes, now, reserved)
-
-    def _wanted_apex(self, have: Apex) -> Apex:
-        announced, denial = self.keyset.announced(), self.config.policy.nsec3
-        return Apex(
-            dnskeys=frozenset(key.dnskey for key in self.keyset.published()),
-            dnskey_ttl=self.config.policy.dnskey_ttl,
-            cds=frozenset(ds_rdata(self.origin, key.dnskey) for key in announced),
-            cdnskeys=frozenset(key.dnskey for key in announced),
-            nsec3=None if denial is None else (denial.iterations, denial.salt),
-        )
-
-    async def _reserve(
-        self, state: Variant, base: engine.Zone | None, source_serial: int
-    ) -> "_Reserved":
-        origin, name = self.origin, state.name
-        held = [base.serial] if base is not None else []
-        held += [state.observed_serial] if state.observed_serial is not None else []
-
-        def reserve(db: sqlite3.Connection) -> _Reserved:
-            before = tables.reserved_serial(db, origin, name)
-            taken = [*held, *([] if before is None else [before])]
-            serial = next_serial(source_serial, taken)
-            tables.reserve_serial(db, origin, name, serial)
-            last = tables.last_version(db, origin, name)
-            return _Reserved(serial, before, None if last is None else last.digest)
-
-        return await self._database.run(reserve)
-
-    async def _give_back(self, state: Variant, reserved: "_Reserved") -> None:
-        await self._database.run(
-            lambda db: tables.reserve_serial(db, self.origin, state.name, reserved.before)
-        )
-
-    async def _accepted(self, state: Variant, token: str | None) -> bool:
-        accepted = await self._database.run(lambda db: tables.accepted(db, self.origin, state.name))
-        return token is not None and accepted == token
-
-    async def _hold_content(self, state: Variant, reason: str, token: str | None) -> Hold:
-        remedy = f"look at it, then: zoneward zones accept {self.origin}"
-        hold = Hold(reason, remedy, self._clock.wall(), signing=True, token=token)
-        old = state.content_hold
-        if old is None or old.token != token:
-            state.content_hold = hold
-            _log.error("%s (%s): a version is held: %s", self.origin, state.name, hold)
-            await self._database.run(
-                lambda db: tables.audit(db, hold.since, self.origin, "gate", "hold", str(hold))
-            )
-        return state.content_hold or hold
-
-    async def _record(
-        self,
-        state: Variant,
-        found: candidate.Candidate,
-        changes: engine.Diff,
-        now: int,
-        reserved: "_Reserved",
-    ) -> Published:
-        signed = found.signed
-        digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
-        ttl = await self._blocking(lambda: candidate.highest_ttl(changes))
-        expiration = await self._blocking(signed.zone.earliest_expiration)
-        lived = await self._evidence.lived()
-        published = [key.fingerprint for key in self.keyset.published()]
-
-        def record(db: sqlite3.Connection) -> None:
-            tables.add_version(
-                db,
-                self.origin,
-                state.name,
-                Version(signed.zone.serial, digest, signed.made, signed.kept, now),
-            )
-            tables.raise_highest_ttl(db, self.origin, ttl)
-            for fingerprint in published:
-                evidence.first_shown(db, self.origin, state.name, fingerprint, signed.zone, lived)
-            due = None if expiration is None else resign_due(expiration, self.config.policy)
-            tables.set_due(db, self.origin, f"resign:{state.name}", due)
-
-        await self._database.run(record)
-        state.base = signed.zone
-        state.verified = found.verified
-        state.earliest_expiration = expiration
-        alarms = found.verdict.alarms if not isinstance(found.verdict, Stopped) else ()
-        for line in alarms:
-            _log.error(
-                "%s (%s): published with a fault that was there: %s", self.origin, state.name, line
-            )
-        return Published(signed.zone, signed.diff, signed.made, signed.kept, alarms)
 
     # --- what is seen and said --------------------------------------------------------------
 
@@ -521,12 +379,3 @@ class ZoneSigner:
             parent=self._parent_says if isinstance(self._parent_says, Unknown | Seen) else None,
             now=self._clock.wall(),
         )
-
-
-@attrs.frozen
-class _Reserved:
-    """A serial, what was reserved before it, and the digest of the version before it."""
-
-    serial: int
-    before: int | None
-    digest: bytes | None

@@ -1,0 +1,228 @@
+"""From a source's changes to a version that may be published: reserve, sign, gate, record.
+
+The order of writing: the serial is reserved before anything is signed, the version's digest
+is in the database before anybody sees it. What does not get through gives its serial back.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import attrs
+import dns.name
+
+import engine
+from signer import candidate, evidence, tables
+from signer.candidate import Apex
+from signer.clock import Clock
+from signer.config import SignConfig
+from signer.ds import ds_rdata
+from signer.evidence import Evidence
+from signer.gate import Stopped
+from signer.hold import Hold
+from signer.keyset import KeySet
+from signer.outcome import Held, Outcome, Published, Refused, Unchanged
+from signer.serials import next_serial
+from signer.signing import batch_window, plan, resign_due
+from signer.state import StateDatabase
+from signer.tables import Version
+from signer.variant import Variant
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class VersionMaker:
+    """Of one zone; its caller makes one version at a time."""
+
+    def __init__(
+        self,
+        origin: dns.name.Name,
+        config: SignConfig,
+        database: StateDatabase,
+        clock: Clock,
+        evidence: Evidence,
+        executor: Executor,
+    ) -> None:
+        self._origin = origin
+        self._config = config
+        self._database = database
+        self._clock = clock
+        self._evidence = evidence
+        self._executor = executor
+
+    async def _blocking(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, step)
+
+    async def make(
+        self,
+        state: Variant,
+        base: engine.Zone | None,
+        changes: engine.Diff,
+        scope: str,
+        *,
+        source_serial: int,
+        keyset: KeySet,
+        private: Mapping[str, engine.SigningKey],
+        ds: Sequence[Sequence[bytes]],
+        memory: engine.VerifyMemory | None,
+    ) -> Outcome:
+        """`private` holds the signers by fingerprint, `ds` the DS RRsets that caches may
+        hold. Raises EngineError, StateError."""
+        policy, now = self._config.policy, self._clock.wall()
+        problem = await self._blocking(lambda: candidate.ttl_problem(changes, policy))
+        if problem is not None:
+            return Refused((f"{self._config.place or self._origin}: {problem}",), 1)
+        ours = frozenset(key.dnskey for key in keyset.keys)
+        problem = await self._blocking(lambda: candidate.foreign_keys(changes, ours))
+        if problem is not None:
+            return Refused((f"{self._origin}: {problem}",), 1)
+        if base is not None:
+            have = Apex.of(base)
+            want = self._wanted_apex(keyset)
+            scope = want.scope_from(have, scope)
+            due = state.earliest_expiration
+            fresh = due is not None and resign_due(due, policy) - batch_window(policy) > now
+            same = not changes and scope != "all" and want == have and fresh
+            if same and not state.behind:
+                return Unchanged()
+        reserved = await self._reserve(state, base, source_serial)
+        try:
+            signing = plan(keyset, private, policy, now, reserved.serial)
+            signed = await self._blocking(
+                lambda: (
+                    candidate.sign(None, candidate.anew(base, changes), signing, "all")
+                    if base is not None and state.behind
+                    else candidate.sign(base, changes, signing, scope)
+                )
+            )
+            if not signed.changed:
+                await self._give_back(state, reserved)
+                expiration = await self._blocking(signed.zone.earliest_expiration)
+                state.earliest_expiration = expiration
+                return Unchanged()
+            found = await self._blocking(
+                lambda: candidate.examine(
+                    signed,
+                    base,
+                    changes,
+                    at=now,
+                    ds=ds,
+                    memory=memory,
+                    base_verified=state.verified,
+                    percent=policy.guard_percent,
+                )
+            )
+        except BaseException:
+            # Nothing of it has left this process: the serial is still free.
+            await self._give_back(state, reserved)
+            raise
+        if isinstance(found.verdict, Stopped):
+            await self._give_back(state, reserved)
+            return Refused(found.verdict.lines, found.verdict.count)
+        if found.guarded is not None and not await self._accepted(state, found.token):
+            await self._give_back(state, reserved)
+            return Held(await self._hold_content(state, found.guarded, found.token))
+        return await self._record(state, found, changes, now, reserved, keyset)
+
+    def _wanted_apex(self, keyset: KeySet) -> Apex:
+        announced, denial = keyset.announced(), self._config.policy.nsec3
+        return Apex(
+            dnskeys=frozenset(key.dnskey for key in keyset.published()),
+            dnskey_ttl=self._config.policy.dnskey_ttl,
+            cds=frozenset(ds_rdata(self._origin, key.dnskey) for key in announced),
+            cdnskeys=frozenset(key.dnskey for key in announced),
+            nsec3=None if denial is None else (denial.iterations, denial.salt),
+        )
+
+    async def _reserve(
+        self, state: Variant, base: engine.Zone | None, source_serial: int
+    ) -> "_Reserved":
+        origin, name = self._origin, state.name
+        held = [base.serial] if base is not None else []
+        held += [state.observed_serial] if state.observed_serial is not None else []
+
+        def reserve(db: sqlite3.Connection) -> _Reserved:
+            before = tables.reserved_serial(db, origin, name)
+            taken = [*held, *([] if before is None else [before])]
+            serial = next_serial(source_serial, taken)
+            tables.reserve_serial(db, origin, name, serial)
+            last = tables.last_version(db, origin, name)
+            return _Reserved(serial, before, None if last is None else last.digest)
+
+        return await self._database.run(reserve)
+
+    async def _give_back(self, state: Variant, reserved: "_Reserved") -> None:
+        await self._database.run(
+            lambda db: tables.reserve_serial(db, self._origin, state.name, reserved.before)
+        )
+
+    async def _accepted(self, state: Variant, token: str | None) -> bool:
+        accepted = await self._database.run(
+            lambda db: tables.accepted(db, self._origin, state.name)
+        )
+        return token is not None and accepted == token
+
+    async def _hold_content(self, state: Variant, reason: str, token: str | None) -> Hold:
+        remedy = f"look at it, then: zoneward zones accept {self._origin}"
+        hold = Hold(reason, remedy, self._clock.wall(), signing=True, token=token)
+        old = state.content_hold
+        if old is None or old.token != token:
+            state.content_hold = hold
+            _log.error("%s (%s): a version is held: %s", self._origin, state.name, hold)
+            await self._database.run(
+                lambda db: tables.audit(db, hold.since, self._origin, "gate", "hold", str(hold))
+            )
+        return state.content_hold or hold
+
+    async def _record(
+        self,
+        state: Variant,
+        found: candidate.Candidate,
+        changes: engine.Diff,
+        now: int,
+        reserved: "_Reserved",
+        keyset: KeySet,
+    ) -> Published:
+        signed = found.signed
+        digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
+        ttl = await self._blocking(lambda: candidate.highest_ttl(changes))
+        expiration = await self._blocking(signed.zone.earliest_expiration)
+        lived = await self._evidence.lived()
+        published = [key.fingerprint for key in keyset.published()]
+
+        def record(db: sqlite3.Connection) -> None:
+            tables.add_version(
+                db,
+                self._origin,
+                state.name,
+                Version(signed.zone.serial, digest, signed.made, signed.kept, now),
+            )
+            tables.raise_highest_ttl(db, self._origin, ttl)
+            for fingerprint in published:
+                evidence.first_shown(db, self._origin, state.name, fingerprint, signed.zone, lived)
+            due = None if expiration is None else resign_due(expiration, self._config.policy)
+            tables.set_due(db, self._origin, f"resign:{state.name}", due)
+
+        await self._database.run(record)
+        state.base = signed.zone
+        state.verified = found.verified
+        state.earliest_expiration = expiration
+        alarms = found.verdict.alarms if not isinstance(found.verdict, Stopped) else ()
+        for line in alarms:
+            _log.error(
+                "%s (%s): published with a fault that was there: %s", self._origin, state.name, line
+            )
+        return Published(signed.zone, signed.diff, signed.made, signed.kept, alarms)
+
+
+@attrs.frozen
+class _Reserved:
+    """A serial, what was reserved before it, and the digest of the version before it."""
+
+    serial: int
+    before: int | None
+    digest: bytes | None
