@@ -20,36 +20,37 @@ _MAX_FAULTS = 10_000
 _SAVE_MEMORY_FROM = 1000
 
 
-def highest_ttl(changes: engine.Diff) -> int:
-    """The highest TTL among what is added, in seconds."""
-    return max((ttl for _, _, ttl, _ in changes.added()), default=0)
+@attrs.frozen
+class Survey:
+    """What has to be known of a source's changes before they are signed: the highest TTL
+    among what is added, and the tags of DNSKEY records that are not ours."""
 
+    highest_ttl: int
+    foreign_keys: tuple[int, ...]
 
-def ttl_problem(changes: engine.Diff, policy: Policy) -> str | None:
-    """Why a TTL among the added records can't be signed under this policy."""
-    try:
-        policy.check_ttl(highest_ttl(changes), "the zone's longest TTL")
-    except PolicyError as error:
-        return str(error)
-    return None
+    @staticmethod
+    def of(changes: engine.Diff, ours: frozenset[bytes]) -> "Survey":
+        highest, foreign = 0, set()
+        for _, rtype, ttl, rdata in changes.added():
+            if ttl > highest:
+                highest = ttl
+            if rtype == _DNSKEY and rdata not in ours:
+                foreign.add(engine.key_tag(rdata))
+        return Survey(highest, tuple(sorted(foreign)))
 
-
-def foreign_keys(changes: engine.Diff, ours: frozenset[bytes]) -> str | None:
-    """Why the DNSKEY, CDS and CDNSKEY records of a source can't be taken: these sets are the
-    signer's, and a key that it does not hold would be published without a use for it."""
-    tags = sorted(
-        {
-            engine.key_tag(rdata)
-            for _, rtype, _, rdata in changes.added()
-            if rtype == _DNSKEY and rdata not in ours
-        }
-    )
-    if not tags:
+    def problem(self, policy: Policy) -> str | None:
+        """Why these changes can't be signed under this policy. The apex key sets are the
+        signer's: a key that it does not hold would be published without a use for it."""
+        if self.foreign_keys:
+            return (
+                f"the source has DNSKEY {', '.join(map(str, self.foreign_keys))} of keys that are "
+                "not ours; import the keys (zoneward keys import), or take the records out"
+            )
+        try:
+            policy.check_ttl(self.highest_ttl, "the zone's longest TTL")
+        except PolicyError as error:
+            return str(error)
         return None
-    return (
-        f"the source has DNSKEY {', '.join(map(str, tags))} of keys that are not ours; "
-        "import the keys (zoneward keys import), or take the records out"
-    )
 
 
 @attrs.frozen

@@ -16,7 +16,7 @@ import dns.name
 
 import engine
 from signer import candidate, evidence, tables
-from signer.candidate import Apex
+from signer.candidate import Apex, Survey
 from signer.clock import Clock
 from signer.config import SignConfig
 from signer.ds import ds_rdata
@@ -73,13 +73,11 @@ class VersionMaker:
         """`private` holds the signers by fingerprint, `ds` the DS RRsets that caches may
         hold. Raises EngineError, StateError."""
         policy, now = self._config.policy, self._clock.wall()
-        problem = await self._blocking(lambda: candidate.ttl_problem(changes, policy))
+        ours = frozenset(key.dnskey for key in keyset.keys)
+        survey = await self._blocking(lambda: Survey.of(changes, ours))
+        problem = survey.problem(policy)
         if problem is not None:
             return Refused((f"{self._config.place or self._origin}: {problem}",), 1)
-        ours = frozenset(key.dnskey for key in keyset.keys)
-        problem = await self._blocking(lambda: candidate.foreign_keys(changes, ours))
-        if problem is not None:
-            return Refused((f"{self._origin}: {problem}",), 1)
         if base is not None:
             have = Apex.of(base)
             want = self._wanted_apex(keyset)
@@ -126,7 +124,7 @@ class VersionMaker:
         if found.guarded is not None and not await self._accepted(state, found.token):
             await self._give_back(state, reserved)
             return Held(await self._hold_content(state, found.guarded, found.token))
-        return await self._record(state, found, changes, now, reserved, keyset)
+        return await self._record(state, found, survey, now, reserved, keyset)
 
     def _wanted_apex(self, keyset: KeySet) -> Apex:
         announced, denial = keyset.announced(), self._config.policy.nsec3
@@ -182,14 +180,13 @@ class VersionMaker:
         self,
         state: Variant,
         found: candidate.Candidate,
-        changes: engine.Diff,
+        survey: Survey,
         now: int,
         reserved: "_Reserved",
         keyset: KeySet,
     ) -> Published:
         signed = found.signed
         digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
-        ttl = await self._blocking(lambda: candidate.highest_ttl(changes))
         expiration = await self._blocking(signed.zone.earliest_expiration)
         lived = await self._evidence.lived()
         published = [key.fingerprint for key in keyset.published()]
@@ -201,7 +198,7 @@ class VersionMaker:
                 state.name,
                 Version(signed.zone.serial, digest, signed.made, signed.kept, now),
             )
-            tables.raise_highest_ttl(db, self._origin, ttl)
+            tables.raise_highest_ttl(db, self._origin, survey.highest_ttl)
             for fingerprint in published:
                 evidence.first_shown(db, self._origin, state.name, fingerprint, signed.zone, lived)
             due = None if expiration is None else resign_due(expiration, self._config.policy)
