@@ -7,7 +7,7 @@ A bug in the engine (a Rust panic) reaches Python as EngineError with code "bug"
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import final
+from typing import Self, final
 
 __version__: str
 
@@ -128,7 +128,7 @@ class SigningKey:
     algorithm: int
     tag: int
     dnskey: bytes  # rdata
-    def __init__(self, dnskey: bytes, private: bytearray) -> None:
+    def __new__(cls, dnskey: bytes, private: bytearray) -> Self:
         """`private` is PKCS#8 DER; the buffer is wiped. Raises EngineError "key" when the
         two halves don't belong together (shown by a signature that is verified)."""
     @staticmethod
@@ -141,14 +141,14 @@ SIGNS_ZONE: int  # 2: all other RRsets
 
 @final
 class SignPlan:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         keys: Sequence[tuple[SigningKey, int]],
         dnskeys: Sequence[bytes],
         dnskey_ttl: int,
-        cds: Sequence[bytes] = (),
-        cdnskeys: Sequence[bytes] = (),
+        cds: Sequence[bytes] = ...,
+        cdnskeys: Sequence[bytes] = ...,
         nsec3: tuple[int, bytes, bool] | None = None,
         serial: int,
         inception: int,
@@ -156,7 +156,7 @@ class SignPlan:
         jitter: int = 0,
         refresh_before: int,
         threads: int = 0,
-    ) -> None:
+    ) -> Self:
         """`nsec3` is iterations, salt, opt-out; None means NSEC. A signature that expires
         before `refresh_before` is replaced. Expirations are spread over the `jitter`
         seconds before `expiration`. `threads` 0 means one a core. Without keys the zone
@@ -211,7 +211,7 @@ class Report:
 class VerifyMemory:
     """Digests of (RRset, RRSIG, DNSKEY) that verified once; a file that is only a hint."""
 
-    def __init__(self, path: str | None = None) -> None: ...
+    def __new__(cls, path: str | None = None) -> Self: ...
     def save(self) -> None: ...
     def __len__(self) -> int: ...
 
@@ -219,7 +219,7 @@ def verify(
     zone: Zone,
     *,
     at: int,
-    ds: Sequence[Sequence[bytes]] = (),
+    ds: Sequence[Sequence[bytes]] = ...,
     memory: VerifyMemory | None = None,
     since: Zone | None = None,
     max_failures: int = 100,
@@ -243,7 +243,7 @@ class ZoneStore:
     Layout is versioned and checksummed; frames have a CRC; a torn last frame is cut off,
     any other damage raises EngineError "store"."""
 
-    def __init__(self, directory: str) -> None: ...
+    def __new__(cls, directory: str) -> Self: ...
     def load(self) -> Zone | None: ...
     def append(self, diff: Diff) -> None:
         """On disk, fsynced, when this returns. Raises EngineError "io" on a full disk,
@@ -259,7 +259,7 @@ class ZoneStore:
 
 @final
 class TsigKey:
-    def __init__(self, name: bytes, algorithm: str, secret: bytes) -> None: ...
+    def __new__(cls, name: bytes, algorithm: str, secret: bytes) -> Self: ...
 
 @final
 class TransferRequest:
@@ -274,7 +274,7 @@ class TransferRequest:
 class TransferServer:
     """Sans-I/O: messages in, messages out, without the two-byte length prefix."""
 
-    def __init__(self, keys: Sequence[TsigKey]) -> None: ...
+    def __new__(cls, keys: Sequence[TsigKey]) -> Self: ...
     def parse(self, message: bytes, now: int) -> TransferRequest:
         """Raises EngineError "malformed" or "tsig" (whose `reply` attribute is the error
         message to send back, or None)."""
@@ -290,14 +290,14 @@ class TransferServer:
 class TransferClient:
     """One transfer in. Raises EngineError "transfer" on anything that is not right."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         origin: bytes,
         base: Zone | None,
         key: TsigKey | None,
         *,
         max_octets: int = 8 << 30,
-    ) -> None:
+    ) -> Self:
         """A primary's version that is older than `base` (RFC 1982) is an error; where two
         serials can't be compared it is taken. `max_octets` bounds the memory for records."""
     def request(self, message_id: int, now: int) -> bytes:
@@ -341,7 +341,7 @@ class Server:
     """The query path: sockets, threads, chains, zones. Configured by JSON (server/compiled.py
     holds the schema's Python side; engine/core/src/server/config.rs the other)."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def bind(self, config: bytes) -> None:
         """Open the sockets that `config` names; no thread runs yet. Raises EngineError
         "bind" with the address as place."""
