@@ -8,7 +8,7 @@ import dns.rdatatype as t
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keymaker import key, plan, sign_new, validate, wires
+from keymaker import NOW, key, plan, sign_new, validate, wires
 
 import engine
 
@@ -84,6 +84,7 @@ def test_a_row_of_changes_gives_what_signing_the_last_state_gives(
         assert (again.changed, again.made) == (False, 0)
         version = step.zone
     assert validate(version) == version.signature_count > 0
+    assert [str(one.message) for one in engine.verify(version, at=NOW).failures] == []
     assert version.source().digest() == source_at(states[-1], version).digest()
 
 
@@ -147,3 +148,4 @@ def test_the_keys_of_a_plan_are_the_keys_that_sign(
             assert tags in ([], wanted)
     assert version is not None
     assert validate(version) == version.signature_count > 0
+    assert [str(one.message) for one in engine.verify(version, at=NOW).failures] == []
