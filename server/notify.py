@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from corefile.names import wire_name
@@ -22,19 +22,20 @@ _NOTIMP, _NOTAUTH = 4, 9
 Told = Callable[[bytes, str], None]
 """The name of the key that signed, and the zone."""
 
+Keys = Callable[[], Sequence[TsigKey]]
+"""The keys of all blocks, as they are now; blocks on the disk. Raises OSError or ValueError."""
+
 
 class NotifyListener:
-    """`told(key, origin)` is called for each NOTIFY that verified."""
+    """`told(key, origin)` is called for each NOTIFY that verified. The keys are read anew for
+    each connection: the manager may have come, or lost its state, since the last one."""
 
-    def __init__(self, path: Path, told: Told) -> None:
+    def __init__(self, path: Path, told: Told, keys: Keys) -> None:
         self._path = path
         self._told = told
-        self._protocol = TransferServer([])
+        self._keys = keys
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def accept_keys(self, keys: Iterable[TsigKey]) -> None:
-        self._protocol = TransferServer(list(keys))
 
     async def start(self) -> None:
         """Raises OSError."""
@@ -57,29 +58,33 @@ class NotifyListener:
         assert task is not None
         self._tasks.add(task)
         try:
+            protocol = TransferServer(await asyncio.to_thread(self._keys))
             while True:
                 async with asyncio.timeout(_IDLE):
                     message = await read_frame(reader)
-                reply = self._answer(message, int(time.time()))
+                reply = self._answer(protocol, message, int(time.time()))
                 if reply is None:
                     return
                 await write_frame(writer, reply)
-        except (OSError, EOFError, TimeoutError):
-            return  # the manager is done with this connection
+        except ValueError as error:
+            _log.warning("no NOTIFY can be believed, catalogs are polled: %s", error)
+        except (OSError, EOFError, TimeoutError) as error:
+            # Most often the manager is simply done with this connection.
+            _log.debug("a connection for NOTIFY ended: %s", error)
         finally:
             self._tasks.discard(task)
             writer.close()
 
-    def _answer(self, message: bytes, now: int) -> bytes | None:
+    def _answer(self, protocol: TransferServer, message: bytes, now: int) -> bytes | None:
         try:
-            request = self._protocol.parse(message, now)
+            request = protocol.parse(message, now)
         except EngineError as error:
             _log.warning("a NOTIFY was refused: %s", error)
             reply: bytes | None = getattr(error, "reply", None)
             return reply
         if request.kind != "notify":
-            return self._protocol.refuse(request, _NOTIMP, now)
+            return protocol.refuse(request, _NOTIMP, now)
         if request.key is None:
-            return self._protocol.refuse(request, _NOTAUTH, now)
+            return protocol.refuse(request, _NOTAUTH, now)
         self._told(request.key, wire_name(request.origin))
-        return self._protocol.acknowledge(request, now)
+        return protocol.acknowledge(request, now)

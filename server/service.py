@@ -90,6 +90,7 @@ class Service:
     async def _start(self, started: Callable[[], None]) -> None:
         compiled = self._compiled
         try:
+            _make_directories(compiled.options.state)
             await asyncio.to_thread(self._runtime.add, compiled.instances)
             await self._serve_http(compiled)
         except (PluginError, OSError) as error:
@@ -160,28 +161,22 @@ class Service:
         return parse_link(secret.decode("ascii", "replace"))
 
     async def _listen_for_notify(self) -> None:
-        directory = self._compiled.options.state / "run"
-        if self._compiled.options.manager is not None or not directory.is_dir():
-            _log.info("no NOTIFY from a manager on this machine; its catalogs are polled")
+        options = self._compiled.options
+        if options.manager is not None:
+            _log.info("no NOTIFY comes from a manager elsewhere; its catalogs are polled")
             return
-        listener = NotifyListener(directory / "server.sock", self._told)
+        path = options.state / "run" / "server.sock"
+        listener = NotifyListener(path, self._told, self._keys)
         try:
             await listener.start()
         except OSError as error:
-            _log.warning("no NOTIFY is heard, catalogs are polled: %s", error)
+            _log.warning("no NOTIFY is heard, catalogs are polled: %s: %s", path, error.strerror)
             return
         self._notify = listener
-        await self._accept_keys()
 
-    async def _accept_keys(self) -> None:
-        if self._notify is None:
-            return
-        try:
-            link = await asyncio.to_thread(self._link)
-        except (OSError, ValueError) as error:
-            _log.warning("no NOTIFY is heard, catalogs are polled: %s", error)
-            return
-        self._notify.accept_keys(tsig_key(derive(link, block)) for block in self._subscriptions)
+    def _keys(self) -> list[engine.TsigKey]:
+        link = self._link()
+        return [tsig_key(derive(link, block)) for block in list(self._subscriptions)]
 
     def _told(self, key: bytes, origin: str) -> None:
         # The key's first label is the block's id (corefile.link).
@@ -306,7 +301,6 @@ class Service:
                 self._subscriptions[block.id].republish(block)
             else:
                 await self._restore(block)
-        await self._accept_keys()
         self._follow()
 
     # --- ending ---
@@ -337,6 +331,13 @@ class Service:
         for server in self._http.values():
             await server.stop()
         await asyncio.to_thread(self._drain.stop)
+
+
+def _make_directories(state: Path) -> None:
+    """Raises OSError. A supervisor has made them, for the users that they belong to."""
+    state.mkdir(parents=True, exist_ok=True)
+    for name in ("server", "run"):
+        (state / name).mkdir(mode=0o700, exist_ok=True)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

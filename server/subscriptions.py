@@ -216,8 +216,7 @@ class Subscription:
     async def _follow_catalog(self) -> None:
         received = await self._ask(self._catalog_name, self._catalog)
         self._catalog_due = asyncio.get_running_loop().time() + _CATALOG_POLL
-        if received is not None:
-            members(received.zone, self.block.bounds)  # refused before it replaces a good one
+        if received is not None and self._believes(received.zone):
             self._catalog = received.zone
             await self._keep(self._catalogs, self._catalog_name, received, int(time.time()))
         if self._catalog is None:
@@ -230,6 +229,15 @@ class Subscription:
             await asyncio.to_thread(self._zones.remove, origin)
         for origin in sorted(listed - self.followed.keys()):
             self.followed[origin] = Followed()
+
+    def _believes(self, catalog: Zone) -> bool:
+        """A catalog that can't be used does not replace one that can."""
+        try:
+            members(catalog, self.block.bounds)
+        except CatalogError as error:
+            _log.error("block %s: its catalog is refused: %s", self.block.id, error)
+            return False
+        return True
 
     async def _follow_zone(self, origin: str, entry: Followed) -> None:
         loop = asyncio.get_running_loop()

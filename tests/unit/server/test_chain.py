@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import re
 import socket
 import time
@@ -117,7 +118,8 @@ PLUGINS: dict[str, type[Plugin]] = {
     )
 }
 
-_ports = itertools.count(20000 + int(time.time()) % 20000)
+# Apart from those of other processes that run these tests side by side.
+_ports = itertools.count(20000 + os.getpid() % 300 * 100)
 
 
 def free_port() -> int:

@@ -16,8 +16,11 @@ import httpx
 import pytest
 from fakemanager import LINK, FakeManager, catalog, zone
 
+import engine
 from corefile.link import catalog_name
+from corefile.names import name_wire
 from server.service import Service, ServiceError
+from server.transfer import read_frame, write_frame
 
 ADDRESS = "127.0.7.4"
 COREFILE = """
@@ -158,6 +161,32 @@ def test_a_restart_answers_at_once_without_a_manager(run: Run, tmp_path: Path) -
             assert (await rig.ask()).rcode() == dns.rcode.NOERROR
             assert time.monotonic() - began < 1
             assert (await rig.get("/ready")).status_code == 200
+
+    run(scenario)
+
+
+def test_a_notify_brings_a_change_at_once(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.manager.start()
+        async with rig.running():
+            await rig.answered()
+            socket_path = rig.directory / "state" / "run" / "server.sock"
+            async with asyncio.timeout(5):
+                while not socket_path.exists():
+                    await asyncio.sleep(0.02)
+            rig.manager.change("a.test.", zone("a.test.", 2, "www.a.test. 60 IN A 192.0.2.7"))
+            reader, writer = await asyncio.open_unix_connection(str(socket_path))
+            message = engine.notify_message(
+                name_wire("a.test."), 2, rig.manager.keys[0], 9, int(time.time())
+            )
+            await write_frame(writer, message)
+            reply = await read_frame(reader)
+            assert reply[3] & 0xF == 0
+            writer.close()
+            async with asyncio.timeout(2):
+                while (await rig.ask()).answer[0][0].to_text() != "192.0.2.7":
+                    await asyncio.sleep(0.01)
+        await rig.manager.stop()
 
     run(scenario)
 

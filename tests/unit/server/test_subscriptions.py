@@ -245,6 +245,22 @@ def test_a_damaged_copy_is_fetched_anew(run: Run, tmp_path: Path) -> None:
     run(scenario)
 
 
+def test_a_catalog_that_is_refused_changes_nothing(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        manager = rig.manager
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            manager.zones[CATALOG] = zone(CATALOG, 2**31, f'version.{CATALOG} 0 IN TXT "1"')
+            manager.zones["a.test."] = zone("a.test.", 2)
+            manager.asked.clear()
+            rig.subscription.told(CATALOG)
+            rig.subscription.told("a.test.")
+            await until(lambda: rig.shown.serial("a.test.") == 2)
+        assert (CATALOG, "ixfr") in manager.asked
+
+    run(scenario)
+
+
 # --- what a catalog may say ---
 
 
@@ -298,8 +314,11 @@ def notify(tmp_path: Path, *messages: bytes) -> tuple[list[bytes], list[tuple[by
     heard: list[tuple[bytes, str]] = []
 
     async def scenario() -> list[bytes]:
-        listener = NotifyListener(tmp_path / "s", lambda key, origin: heard.append((key, origin)))
-        listener.accept_keys([tsig_key(derive(LINK, BLOCK.id))])
+        listener = NotifyListener(
+            tmp_path / "s",
+            lambda key, origin: heard.append((key, origin)),
+            lambda: [tsig_key(derive(LINK, BLOCK.id))],
+        )
         await listener.start()
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         replies = []
