@@ -247,7 +247,9 @@ class Subscription:
             # Of this zone alone: the manager may not have signed it yet.
             if str(error) != entry.problem:
                 entry.problem = str(error)
-                _log.warning("zone %s of block %s: %s", origin, self.block.id, error)
+                # A zone that is new to the catalog may have to be signed first.
+                level = logging.INFO if entry.zone is None else logging.WARNING
+                _log.log(level, "zone %s of block %s: %s", origin, self.block.id, error)
             entry.due = loop.time() + _ZONE_RETRY
             return
         entry.problem = None
