@@ -190,7 +190,10 @@ impl<'z> Search<'z> {
                 false => End::Full,
             });
         }
-        let Some(alias) = present(node, rtype::CNAME) else { return Step::End(End::NoData) };
+        // RFC 4035 section 2.5: NSEC is one of the few types that stand beside a CNAME, so that
+        // a query for it is about this name.
+        let alias = present(node, rtype::CNAME).filter(|_| self.qtype != rtype::NSEC);
+        let Some(alias) = alias else { return Step::End(End::NoData) };
         if !writer.rrset(owner, alias, alias.ttl, self.dnssec) {
             return Step::End(End::Full);
         }
