@@ -204,6 +204,8 @@ def test_any_flipped_bit_of_a_few_rrsets_and_signatures_is_found() -> None:
     zone = signed()
     content = records(zone)
     count = 0
+    # What did not change need not be computed thousands of times.
+    memory = engine.VerifyMemory()
     for old in content:
         owner, rtype, ttl, rdata = old
         if owner not in (name("www"), name("secure")) or (owner, rtype) == (name("secure"), t.NS):
@@ -221,7 +223,8 @@ def test_any_flipped_bit_of_a_few_rrsets_and_signatures_is_found() -> None:
                 made = build(altered)
             except engine.ScanError:
                 continue
-            assert engine.verify(made, at=NOW).failure_count > 0, (owner, rtype, bit)
+            report = engine.verify(made, at=NOW, memory=memory)
+            assert report.failure_count > 0, (owner, rtype, bit)
             count += 1
     assert count > 1000
 
