@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import engine
-from keystore import KeystoreError
+from keystore import KeystoreError, algorithms, bind
 from keystore.files import FileKeyStore
 from signer import candidate, tables
 from signer.config import ParentConfig, SignConfig
@@ -21,7 +21,7 @@ from signer.ds import ds_rdata
 from signer.metrics import SignerCollector
 from signer.outcome import Held, Outcome, Published, Refused, Unchanged
 from signer.parent import NoParent, ParentAnswer, Seen, Unknown
-from signer.policy import DAY, HOUR, KeyLayout, Nsec3, Policy
+from signer.policy import ALGORITHM_NAMES, DAY, HOUR, KeyLayout, Nsec3, Policy
 from signer.service import ZoneSigner
 from signer.state import StateDatabase
 
@@ -84,6 +84,7 @@ class House:
     parent: FakeParent = attrs.field(factory=FakeParent)
     policy: Policy = attrs.field(factory=Policy)
     passphrase: bytes = b"correct horse"
+    key_files: tuple[Path, ...] = ()
     database: StateDatabase = attrs.field(init=False)
     zones: dict[str, engine.Zone] = attrs.field(factory=dict)
     signer: ZoneSigner = attrs.field(init=False)
@@ -105,7 +106,7 @@ class House:
         """A manager that comes up on what is on disk."""
         self.signer = ZoneSigner(
             ORIGIN,
-            SignConfig(policy=self.policy, parent=ParentConfig()),
+            SignConfig(policy=self.policy, parent=ParentConfig(), key_files=self.key_files),
             self.keystore,
             self.database,
             self.clock,
@@ -191,6 +192,48 @@ async def test_a_split_key_set(house: House) -> None:
     assert sorted(row.role for row in house.signer.key_rows()) == ["KSK", "ZSK"]
     assert len(house.rdatas(DNSKEY)) == 2
     assert len(house.signer.ds_records()) == 1
+
+
+@pytest.mark.parametrize("algorithm", [8, 10, 13, 14, 15, 16])
+def test_every_algorithm_signs_what_verifies(house: House, algorithm: int) -> None:
+    async def run() -> Outcome:
+        house.policy = Policy(algorithm=algorithm)
+        await house.start()
+        return await house.sign(scan())
+
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Published)
+    assert [row.algorithm for row in house.signer.key_rows()] == [ALGORITHM_NAMES[algorithm]]
+    report = engine.verify(outcome.zone, at=START, ds=[list(house.signer.ds_records())])
+    assert (report.failure_count, report.verified > 0) == (0, True)
+
+
+@scenario
+async def test_keys_of_a_corefile_for_coredns_are_imported_and_kept(house: House) -> None:
+    """`key file K…` names a pair that dnssec-keygen made; its DS is at the parent."""
+    pair = algorithms.make(13, None)
+    dnskey = algorithms.dnskey(pair, 13, 257)
+    base = bind.save(house.directory, ORIGIN, dnskey, algorithms.to_pkcs8(pair))
+    house.key_files = (base,)
+    ds = frozenset({ds_rdata(ORIGIN, dnskey)})
+    house.parent.answer = Seen(ds, ds, DAY, ("192.0.2.53:53",))
+    await house.start()
+    assert isinstance(await house.sign(scan()), Published)
+    assert house.rdatas(DNSKEY) == [dnskey]
+    base.with_name(base.name + ".private").unlink()
+    house.key_files = ()
+    await house.start()
+    assert house.signer.held is None
+    assert [row.role for row in house.signer.key_rows()] == ["CSK"]
+
+
+@scenario
+async def test_a_key_file_that_is_gone_holds_and_names_it(house: House) -> None:
+    house.key_files = (house.directory / "Kexample.org.+013+00001",)
+    await house.start()
+    assert house.signer.held is not None
+    assert "Kexample.org.+013+00001.key" in house.signer.held.reason
+    assert house.keystore.list() == ()
 
 
 @scenario
