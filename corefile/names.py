@@ -1,5 +1,9 @@
 """Zone names as text: checked, lower case, absolute, escaped as RFC 1035 section 5.1 says."""
 
+import hashlib
+
+# A component of a path has at most 255 octets; ordinary names at most 253.
+_LONGEST_DIRECTORY = 253
 _SPECIAL = frozenset('"().;\\@$')
 
 
@@ -54,14 +58,19 @@ def encloses(ancestor: str, name: str) -> bool:
 
 def directory_name(zone: str) -> str:
     """The directory of a zone's files: its text without the last dot, "@root" for the root;
-    what is not harmless in a path is written %XX."""
+    what is not harmless in a path is written %XX, and what would be too long for a file
+    system ends in a digest."""
     if zone == ".":
         return "@root"
     # "." and ".." can't come of a zone's name: it has no empty label.
-    return "".join(
+    name = "".join(
         char if char.isascii() and (char.isalnum() or char in "-_.") else f"%{ord(char):02X}"
         for char in zone.removesuffix(".")
     )
+    if len(name) <= _LONGEST_DIRECTORY:
+        return name
+    # No shorter name has a "~" in it.
+    return name[:150] + "~" + hashlib.sha256(name.encode()).hexdigest()
 
 
 def _labels(text: str) -> list[bytes]:

@@ -43,7 +43,7 @@ class NotifyListener:
             self._path.unlink()
         self._server = await asyncio.start_unix_server(self._accept, str(self._path))
         # The directory says who gets here, TSIG who is believed.
-        self._path.chmod(0o660)
+        self._path.chmod(0o666)
 
     async def stop(self) -> None:
         if self._server is not None:
