@@ -271,6 +271,13 @@ class TransferRequest:
     key: bytes | None  # name of the TSIG key that verified
 
 @final
+class TransferAnswer:
+    """The messages of an answer, one after the other."""
+
+    def __iter__(self) -> TransferAnswer: ...
+    def __next__(self) -> bytes: ...
+
+@final
 class TransferServer:
     """Sans-I/O: messages in, messages out, without the two-byte length prefix."""
 
@@ -280,7 +287,7 @@ class TransferServer:
         message to send back, or None)."""
     def answer(
         self, request: TransferRequest, zone: Zone, history: Sequence[Diff] | None, now: int
-    ) -> Iterator[bytes]:
+    ) -> TransferAnswer:
         """SOA answer, AXFR, or IXFR when `history` leads from the request's serial
         (falls back to AXFR otherwise; RFC 1995 section 4)."""
     def refuse(self, request: TransferRequest, rcode: int, now: int) -> bytes: ...
