@@ -2,7 +2,7 @@
 
 import attrs
 import hypothesis.strategies as st
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 import corefile
 from corefile import Corefile, CorefileError, Directive
@@ -10,6 +10,8 @@ from corefile.lexer import Token, tokenize
 from corefile.place import Place
 from corefile.printer import spelling, to_text
 
+# A busy machine is not a failure.
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PLACE = Place("f", 1, 1)
 
 
@@ -26,6 +28,7 @@ busy = st.text(st.sampled_from('ab.{}()"\\# \n\t,$%*:/0123456789\ufeffä')) | st
 ).map(" ".join)
 
 
+@RELAXED
 @given(st.text() | busy)
 def test_no_text_breaks_the_lexer_or_the_parser(text: str) -> None:
     place = refused_at(text)
@@ -42,6 +45,7 @@ def refused_at(text: str) -> Place | None:
     return None
 
 
+@RELAXED
 @given(st.text() | busy)
 def test_every_token_stands_where_it_says(text: str) -> None:
     try:
@@ -107,6 +111,7 @@ def placeless(lines: tuple[Directive, ...]) -> tuple[Directive, ...]:
     )
 
 
+@RELAXED
 @given(
     st.lists(directives, min_size=1, max_size=4).map(tuple),
     st.lists(directives, max_size=4).map(tuple),

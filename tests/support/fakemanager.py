@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import dns.name
@@ -52,6 +52,7 @@ class FakeManager:
         self.zones: dict[str, engine.Zone] = {}
         self.history: dict[str, list[engine.Diff]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.refused: list[str] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -65,6 +66,15 @@ class FakeManager:
         for writer in self._writers:
             writer.close()
 
+    @contextlib.asynccontextmanager
+    async def over_tcp(self, address: str) -> AsyncIterator[int]:
+        """Another door, as `publish` opens one; gives its port."""
+        server = await asyncio.start_server(self._accept, address, 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+
     def change(self, origin: str, new: engine.Zone) -> None:
         """A new version, with the difference to the one before."""
         self.history.setdefault(origin, []).append(self.zones[origin].difference(new))
@@ -76,7 +86,12 @@ class FakeManager:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 now = int(time.time())
-                request = protocol.parse(await read_frame(reader), now)
+                try:
+                    request = protocol.parse(await read_frame(reader), now)
+                except engine.EngineError as error:
+                    self.refused.append(str(error))
+                    await write_frame(writer, error.reply)
+                    continue
                 origin = str(dns.name.from_wire(request.origin, 0)[0])
                 self.asked.append((origin, request.kind))
                 held = self.zones.get(origin)

@@ -13,6 +13,7 @@ import pytest
 from fakemanager import LINK, FakeManager, zone
 
 import engine
+from corefile.arguments import Endpoint
 from corefile.link import catalog_name, derive
 from corefile.names import name_wire
 from server.compile import BlockData
@@ -56,14 +57,15 @@ class Rig:
         self.directory = directory
         self.manager = FakeManager(directory / "m", [BLOCK.id])
         self.shown = Shown()
+        self.link = LINK
         self.subscription = self.subscribe()
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self, where: Endpoint | None = None) -> Subscription:
         self.shown.zones.clear()
         self.subscription = Subscription(
             BLOCK,
-            self.manager.path,
-            lambda: LINK,
+            where or self.manager.path,
+            lambda: self.link,
             self.directory,
             self.shown.publish,
             self.shown.withdraw,
@@ -223,6 +225,31 @@ def test_short_expire_times_are_asked_for_in_time(run: Run) -> None:
             await until(lambda: rig.shown.until("a.test.") > first)
 
     run(scenario)
+
+
+def test_a_manager_elsewhere_is_followed_over_tcp(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with rig.manager.over_tcp("127.0.7.7") as port:
+            rig.subscription = rig.subscribe(Endpoint("127.0.7.7", port))
+            async with rig.following():
+                await until(lambda: rig.shown.serial("a.test.") == 1)
+
+    run(scenario)
+
+
+def test_a_wrong_link_is_refused_and_a_right_one_taken_up(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.link = bytes(32)
+        async with rig.following():
+            await until(lambda: bool(rig.manager.refused))
+            assert rig.shown.zones == {}
+            rig.link = LINK
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+
+    run(scenario)
+    assert bytes(32).hex() not in caplog.text
 
 
 def test_a_damaged_copy_is_fetched_anew(run: Run, tmp_path: Path) -> None:
