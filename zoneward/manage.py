@@ -74,10 +74,11 @@ async def _manage(
     if plan.options.metrics is not None:
         webs.append(Web(metrics.application(manager), tcp_socket(plan.options.metrics, "metrics")))
     try:
+        # Servers are let in once there is something on the shelves.
+        await manager.apply(plan)
         await manager.transfer.listen_unix(state.transfer_socket)
         if plan.publish is not None:
             await manager.transfer.listen_tcp(plan.publish)
-        await manager.apply(plan)
         notify("READY=1")
         _log.info("the manager runs", zones=len(manager.groups), corefile=plan.path)
         async with asyncio.TaskGroup() as group:

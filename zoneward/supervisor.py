@@ -34,6 +34,9 @@ STOP = {"server": 30.0, "manager": 20.0}
 PATIENCE = 30.0
 # How often the supervisor looks while it waits for something, in seconds.
 LOOK = 0.1
+# At a very first start the server has nothing to answer from and waits so long for the
+# manager's socket, in seconds.
+FIRST = 5.0
 
 _log = logging.get("supervisor")
 
@@ -60,7 +63,8 @@ class Supervisor:
         for warning in self._checked.warnings:
             _log.warning(str(warning))
         manager, server = accounts(self._checked)
-        StateDirectory(options.state).prepare(manager, server)
+        self._state = StateDirectory(options.state)
+        self._state.prepare(manager, server)
         arguments = ["-conf", str(path.absolute()), "-dns.port", str(dns_port)]
         flags = ["--debug"] if debug else []
 
@@ -85,7 +89,10 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._signalled)
         self._manager.start()
-        self._server.start()
+        if (self._state.server / "zones").exists():
+            self._server.start()
+        else:
+            self._server.due = time.monotonic() + FIRST
         code = OK
         while not self._stop:
             self._sleep()
@@ -140,8 +147,12 @@ class Supervisor:
 
     def _restart(self) -> None:
         for child in (self._manager, self._server):
-            if not child.running and child.due <= time.monotonic():
+            if not child.running and (child.due <= time.monotonic() or self._first(child)):
                 child.start()
+
+    def _first(self, child: Child) -> bool:
+        """Whether the server's first wait is over before its time."""
+        return not child.started and self._state.transfer_socket.exists()
 
     def _look(self) -> None:
         report = look(self._client, self._checked.compiled)
