@@ -38,12 +38,12 @@ def main(path: Path, dns_port: int, *, supervised_by: int | None, debug: bool) -
     plan = _read(path, dns_port)
     logging.configure(plan.options.log_level, debug=debug)
     lower_priority()
-    for line in engine.protect_process():
-        _log.warning(line)
     state = StateDirectory(plan.options.state)
     if supervised_by is None:
         state.prepare()
     with ManagerLock(state):
+        for line in engine.protect_process():
+            _log.warning(line)
         database = StateDatabase(state.database)
         try:
             return asyncio.run(_manage(state, plan, database, dns_port))
