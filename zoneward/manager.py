@@ -32,7 +32,7 @@ from zones.source import SourceError
 from zones.versions import VersionKeeper
 from zones.watch import DirectoryWatch
 from zoneward import logging
-from zoneward.configuration import BlockPlan, ManagerPlan
+from zoneward.configuration import BlockPlan, ManagerPlan, shared
 from zoneward.group import GroupPlan, NameGroup
 from zoneward.notify import Change, Notifier
 from zoneward.refusal import one_line
@@ -115,17 +115,19 @@ class Manager:
         members: dict[str, frozenset[dns.name.Name]] = {}
         for block in plan.blocks:
             specs, kept = await self._specs(block)
-            members[block.id] = frozenset([*(spec.origin for spec in specs), *kept])
+            listed = {spec.origin for spec in specs} | kept
             for spec in specs:
-                sign = _shared(block.signed(spec.origin))
+                sign = shared(block.signed(spec.origin))
                 if signs.setdefault(spec.origin, sign) != sign:
                     _log.error(
                         f"zone {spec.origin}: its blocks sign it differently, though they share "
                         "its keys; give their sign directives the same policy",
                         block=block.id,
                     )
+                    listed.discard(spec.origin)
                     continue
                 variants.setdefault(spec.origin, []).append((block.id, spec))
+            members[block.id] = frozenset(listed)
         return {
             origin: GroupPlan(origin, tuple(found), signs[origin])
             for origin, found in variants.items()
@@ -349,11 +351,6 @@ class Manager:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("an observation was lost", reason=one_line(error))
         self.rearm.set()
-
-
-def _shared(sign: SignConfig | None) -> SignConfig | None:
-    """What a name's variants have to agree about: all but where their data is."""
-    return None if sign is None else attrs.evolve(sign, database_file=None, zones=())
 
 
 def _auto_spec(
