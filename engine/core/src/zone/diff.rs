@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::rdata::{self, rtype};
 use crate::zone::builder::check_node;
-use crate::zone::node::{Node, NodeBuf, RrsetBuf, RrsetRef};
+use crate::zone::node::{MAX_RECORDS, Node, NodeBuf, RrsetBuf, RrsetRef};
 use crate::zone::{Zone, is_nsec3};
 
 /// One record of a difference; RRSIG records as themselves.
@@ -134,6 +134,10 @@ impl Zone {
             };
             let mut buf = node.map_or_else(|| NodeBuf::new(&first.owner), Node::to_buf);
             for (record, added) in here {
+                if *added && buf.record_count() >= MAX_RECORDS {
+                    let why = "more than 65535 records at one owner";
+                    return Err(Error::at("conflict", &record.owner, why));
+                }
                 let done = if *added { put(&mut buf, record) } else { take(&mut buf, record) };
                 if strict && !done {
                     let what = rdata::type_name(record.rtype);
