@@ -492,6 +492,17 @@ def test_a_refusal_repeats_the_question(key: engine.TsigKey | None) -> None:
         (b"", None),
         (dns.message.make_response(query("SOA")).to_wire(), None),
     ],
+    ids=[
+        "a query for data",
+        "IXFR without a serial",
+        "an octet too many",
+        "an octet too few",
+        "another class",
+        "UPDATE without a zone",
+        "half a header",
+        "nothing",
+        "a response",
+    ],
 )
 def test_queries_that_are_none_get_an_error(wire: bytes, rcode: dns.rcode.Rcode | None) -> None:
     with pytest.raises(engine.EngineError) as caught:
