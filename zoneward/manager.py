@@ -33,7 +33,7 @@ from zones.versions import VersionKeeper
 from zones.watch import DirectoryWatch
 from zoneward import logging
 from zoneward.configuration import BlockPlan, ManagerPlan, shared
-from zoneward.group import GroupPlan, NameGroup
+from zoneward.group import RETRY, GroupPlan, NameGroup
 from zoneward.notify import Change, Notifier
 from zoneward.refusal import one_line
 from zoneward.state import StateDirectory
@@ -193,10 +193,30 @@ class Manager:
                 block.catalog_name, names, block.catalog.current, int(time.time())
             )
             if fresh is not None:
-                before = block.catalog.current
-                diff = None if before is None else before.difference(fresh)
-                await loop.run_in_executor(self._work, block.catalog.write, fresh, diff)
-                self._tell(block, block.catalog_name, fresh.serial)
+                await self._write_catalog(block, fresh)
+
+    async def _write_catalog(self, block: _Block, fresh: engine.Zone) -> None:
+        before = block.catalog.current
+        diff = None if before is None else before.difference(fresh)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._work, block.catalog.write, fresh, diff)
+        except (engine.EngineError, OSError) as error:
+            _log.error(
+                f"{one_line(error)}; the block's servers keep the list of zones they have, "
+                f"tried again in {RETRY:.0f} s",
+                block=block.id,
+            )
+            loop.call_later(RETRY, self._apply_again)
+        else:
+            self._tell(block, block.catalog_name, fresh.serial)
+
+    def _apply_again(self) -> asyncio.Task[None]:
+        """In a task of its own: `apply` may cancel who asks for it."""
+        task = asyncio.create_task(self.apply(self.plan))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     async def _build(self, plan: GroupPlan) -> NameGroup:
         loop = asyncio.get_running_loop()
@@ -264,11 +284,7 @@ class Manager:
 
     async def _follow_auto(self, auto: AutoDirectory) -> None:
         async for _ in auto.changes(self._watch):
-            # In a task of its own: `apply` may cancel this follower.
-            task = asyncio.create_task(self.apply(self.plan))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
-            await asyncio.wait([task])
+            await asyncio.wait([self._apply_again()])
 
     # --- running -----------------------------------------------------------------------
 
