@@ -421,7 +421,7 @@ def test_differences_that_do_not_fit_are_refused() -> None:
     request = server.parse(client.request(7, NOW), NOW)
     with pytest.raises(engine.EngineError, match="is not there") as caught:
         fed(client, server.answer(request, V3, HISTORY, NOW))
-    assert code_of(caught) == "transfer"
+    assert code_of(caught) == "difference"
 
 
 def test_memory_is_bounded() -> None:
