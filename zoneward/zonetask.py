@@ -181,7 +181,7 @@ class ZoneTask:
         outcome = await signer.sign(self.block, base, changes, scope, source_serial=serial)
         match outcome:
             case Published():
-                await self._off_loop(self.keeper.write, outcome.zone, outcome.diff)
+                await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
                 self.signed_rrsets += outcome.made
                 line = (
                     f"zone {self.origin} serial {outcome.zone.serial}: "
@@ -229,7 +229,7 @@ class ZoneTask:
             return f"zone {self.origin} serial {read.serial}: nothing changed"
         if version.zone.signature_count:
             await self._gate(version.zone, current)
-        await self._off_loop(self.keeper.write, version.zone, version.diff)
+        await self._to_its_end(self.keeper.write, version.zone, version.diff)
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
         _log.info(line, block=self.block)
         await self._publish()
@@ -252,7 +252,7 @@ class ZoneTask:
 
     async def _publish(self) -> None:
         self._published(self)
-        await self._off_loop(self.keeper.fold)
+        await self._to_its_end(self.keeper.fold)
 
     def _fail(self, problem: str) -> str:
         """Take note of a problem; logged when it is another than the last."""
@@ -272,6 +272,16 @@ class ZoneTask:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait([work])
+            raise
+
+    async def _to_its_end(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For what writes: who cancels waits for it too. A thread can't be called back, and
+        the next task's keeper must not meet it in the same directory."""
+        writing = asyncio.ensure_future(self._off_loop(function, *args, **kwargs))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait((writing,))
             raise
 
 
