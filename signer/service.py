@@ -275,16 +275,18 @@ class ZoneSigner:
 
     # --- what is seen and said --------------------------------------------------------------
 
-    async def observed(self, variant: str, serial: int) -> bool:
-        """Our server was seen to hold this version (it asked for this SOA, or answered it).
-        True when that is newer than ours, as after lost state: `sign` then, and the version
-        gets a serial above it."""
+    async def observed(self, variant: str, serial: int, *, foreign: bool = False) -> bool:
+        """Our server was seen to hold this version (it asked for this SOA, or answered it);
+        `foreign`: of an earlier life, though its serial is ours. True when it is newer than
+        ours or foreign, as after lost state: `sign` then, and the version gets a serial above
+        it."""
         async with self._lock:
             state = self._variant(variant)
-            if state.observed_serial == serial:
+            if (state.observed_serial, state.observed_foreign) == (serial, foreign):
                 return state.behind
-            state.observed_serial = serial
-            if not self.config.observe:
+            state.observed_serial, state.observed_foreign = serial, foreign
+            # What a server holds of an earlier life shows nothing of our keys.
+            if not self.config.observe and not state.behind:
                 serials = {name: one.observed_serial for name, one in self._variants.items()}
                 await self._evidence.shown(self.keyset, serials)
             await self._advance()

@@ -344,20 +344,27 @@ class Manager:
     def _tell(self, block: _Block, origin: dns.name.Name, serial: int) -> None:
         self._notifier.tell(Change(name_wire(str(origin)), serial, block.key))
 
-    def _observed(self, block: str, origin: bytes, serial: int) -> None:
+    def _observed(self, block: str, origin: bytes, serial: int, foreign: bool) -> None:
         name, _ = dns.name.from_wire(origin, 0)
         group = self.groups.get(name)
-        if group is None or group.signer is None or block not in group.tasks:
+        if group is None or block not in group.tasks:
             return
-        task = asyncio.create_task(self._take_note(group.signer, group.tasks[block], serial))
+        if group.signer is None:
+            group.tasks[block].server_holds(serial, foreign=foreign)
+            return
+        task = asyncio.create_task(
+            self._take_note(group.signer, group.tasks[block], serial, foreign)
+        )
         self._background.add(task)
         task.add_done_callback(self._observed_done)
 
-    async def _take_note(self, signer: ZoneSigner, task: ZoneTask, serial: int) -> None:
-        if await signer.observed(task.block, serial):
+    async def _take_note(
+        self, signer: ZoneSigner, task: ZoneTask, serial: int, foreign: bool
+    ) -> None:
+        if await signer.observed(task.block, serial, foreign=foreign):
             _log.warning(
-                f"zone {task.origin}: the server holds serial {serial}, which is newer than ours; "
-                "signing anew above it",
+                f"zone {task.origin}: the server holds a serial {serial} that is not of this "
+                "state; signing anew above it",
                 block=task.block,
             )
             task.ask()

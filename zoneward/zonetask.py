@@ -21,6 +21,7 @@ from signer.outcome import Held, Published, Refused, Unchanged
 from signer.service import ZoneSigner
 from signer.state import StateError
 from zones.plain import content_loss, next_version
+from zones.serial import newer
 from zones.source import Source, SourceError
 from zones.versions import VersionKeeper
 from zoneward import logging
@@ -72,6 +73,7 @@ class ZoneTask:
         self._source_serial: int | None = None
         self._lost: bytes | None = None
         self._accepted: bytes | None = None
+        self._above: int | None = None
 
     @property
     def origin(self) -> dns.name.Name:
@@ -82,6 +84,16 @@ class ZoneTask:
         self._load = self._load or load
         self._scope = max(self._scope, scope, key=_SCOPES.index)
         self._wake.set()
+
+    def server_holds(self, serial: int, *, foreign: bool) -> None:
+        """Of a zone that is not signed here: a server holds a newer version than ours, or
+        another under our serial (`foreign`), as after lost state. It gets one above that."""
+        current = self.keeper.current
+        if current is None:
+            return
+        if newer(serial, current.serial) or (foreign and serial == current.serial):
+            self._above = serial
+            self.ask(load=True)
 
     async def reload(self) -> str:
         """Read the source now; the line that says what came of it."""
@@ -221,7 +233,9 @@ class ZoneTask:
             )
         self._lost = self._accepted = None
         try:
-            version = await self._off_loop(next_version, current, read, self.place)
+            version = await self._off_loop(
+                next_version, current, read, self.place, above=self._above
+            )
         except SourceError as error:
             return self._fail(str(error) + self._still_served())
         self.problem = None
@@ -230,6 +244,7 @@ class ZoneTask:
         if version.zone.signature_count:
             await self._gate(version.zone, current)
         await self._to_its_end(self.keeper.write, version.zone, version.diff)
+        self._above = None
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
         _log.info(line, block=self.block)
         await self._publish()

@@ -171,7 +171,7 @@ class Disk:
 
         try:
             asyncio.run(life())
-        except BaseException as error:  # noqa: BLE001 - a group of whatever was under way
+        except BaseException as error:
             if not fate.over:
                 raise error
         return fate
