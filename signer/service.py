@@ -9,7 +9,7 @@ ask, write down and call them, one thing at a time.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +79,7 @@ class ZoneSigner:
         self._maker = VersionMaker(self.origin, config, database, clock, self._evidence, executor)
         self._variants: dict[str, Variant] = {}
         self._parent_says: ParentAnswer = Unknown("not asked yet")
+        self._copies: tuple[int, ...] = ()
         self._next_look = 0
         self._held: Hold | None = None
         self._started = False
@@ -102,11 +103,13 @@ class ZoneSigner:
     def keyset(self) -> KeySet:
         return self._ring.keyset
 
-    async def start(self, served: Mapping[str, engine.Zone]) -> None:
+    async def start(self, served: Mapping[str, engine.Zone], copies: Collection[int] = ()) -> None:
         """Compare our keys with the DNSKEY served (variant -> version) and the parent's DS;
-        generate first keys where that is safe, else hold. May be called again: a hold whose
-        cause went away is lifted."""
+        generate first keys where that is safe, else hold. `copies` are serials that servers
+        hold where we have no version. May be called again: a hold whose cause went away is
+        lifted."""
         async with self._lock:
+            self._copies = tuple(copies)
             if self._memory is None:
                 path = None if self._memory_path is None else str(self._memory_path)
                 self._memory = await self._blocking(lambda: engine.VerifyMemory(path))
@@ -153,7 +156,8 @@ class ZoneSigner:
             self._parent_says = await self._parent.ds(self.origin)
             await self._evidence.parent(self.keyset, self._parent_says)
             await self._evidence.servers(self.keyset, self.config.observe)
-        decision = decide(self.origin, self._ring.ours(), self._served(), self._parent_says, now)
+        ours, served = self._ring.ours(), self._served()
+        decision = decide(self.origin, ours, served, self._parent_says, now, self._copies)
         if isinstance(decision, Hold):
             await self._hold(decision)
             return

@@ -36,7 +36,7 @@ _LENGTH = struct.Struct("!H")
 
 _log = logging.get("transfer")
 
-Observed = Callable[[str, bytes, int, bool], None]
+Observed = Callable[[str, bytes, int | None, bool], None]
 
 
 @attrs.frozen
@@ -52,7 +52,8 @@ class TransferService:
     """Answers transfers of whatever is on the shelves, as they are at that moment.
 
     `observed(block, origin, serial, foreign)` hears which version of a zone a server says it
-    has; `foreign` that it can't have it from this state, though the serial is ours.
+    has, None for none; `foreign` that it can't have it from this state, though the serial is
+    ours.
     """
 
     def __init__(self, executor: Executor, observed: Observed) -> None:
@@ -149,7 +150,7 @@ class TransferService:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._executor, keeper.transfer, request.serial)
         serial = request.serial
-        if serial is not None:
+        if request.kind != "soa":
             same = found is not None and found[0].serial == serial
             foreign = same and not keeper.handed_out
             self._observed(shelf.block, request.origin, serial, foreign)

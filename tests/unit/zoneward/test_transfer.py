@@ -64,7 +64,12 @@ def run(tmp_path: Path, scenario: Scenario) -> list[tuple[str, bytes, int, bool]
         keeper.open()
         keeper.write(zone(1), None)
         with ThreadPoolExecutor(2) as executor:
-            service = TransferService(executor, lambda *what: seen.append(what))
+
+            def observed(block: str, origin: bytes, serial: int | None, foreign: bool) -> None:
+                if serial is not None:
+                    seen.append((block, origin, serial, foreign))
+
+            service = TransferService(executor, observed)
             service.stock([Shelf("block", KEY, {ORIGIN: keeper}), Shelf("other", OTHER, {})])
             await service.listen_unix(tmp_path / "manager.sock")
             reader, writer = await asyncio.open_unix_connection(str(tmp_path / "manager.sock"))
