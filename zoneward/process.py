@@ -106,7 +106,11 @@ def become(uid: int, gid: int, *, low_ports: bool) -> None:
     try:
         if low_ports:
             libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
-        os.setgroups([])
+        try:
+            # The groups that it was given to read zone files.
+            os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+        except KeyError:
+            os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     except OSError as error:
