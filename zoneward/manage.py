@@ -46,6 +46,8 @@ def main(path: Path, dns_port: int, *, supervised_by: int | None, debug: bool) -
         if user is not None:
             become(user.uid, user.gid, low_ports=False)
     with ManagerLock(state):
+        if supervised_by is None and os.geteuid() == 0:
+            _log.warning("the manager runs as root: name a user with the global option `user`")
         for line in engine.protect_process():
             _log.warning(line)
         database = StateDatabase(state.database)

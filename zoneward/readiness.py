@@ -36,7 +36,7 @@ class Door:
     def dig(self, zone: str) -> str:
         """A command line that shows a signed answer; the SOA is what every zone has."""
         port = "" if self.port == 53 else f" -p {self.port}"
-        return f"dig @{self.address}{port} +dnssec +multiline {zone} SOA"
+        return f"dig @{self.address}{port} +dnssec {zone} SOA"
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from zoneward import logging, welcome
-from zoneward.accounts import accounts
+from zoneward.accounts import accounts, remark
 from zoneward.checking import CorefileRefused, check
 from zoneward.child import Child, ending
 from zoneward.client import AdminClient
@@ -64,6 +64,7 @@ class Supervisor:
         for warning in self._checked.warnings:
             _log.warning(str(warning))
         manager, server = accounts(options)
+        remark(options, manager, server)
         self._state = StateDirectory(options.state)
         self._state.prepare(manager, server)
         arguments = ["-conf", str(path.absolute()), "-dns.port", str(dns_port)]

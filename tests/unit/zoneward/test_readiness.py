@@ -52,5 +52,5 @@ def test_a_socket_that_a_dead_server_left_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_the_line_to_try_names_the_port_where_it_is_not_the_usual() -> None:
-    assert Door("127.0.0.1", 53).dig("a.test.") == "dig @127.0.0.1 +dnssec +multiline a.test. SOA"
+    assert Door("127.0.0.1", 53).dig("a.test.") == "dig @127.0.0.1 +dnssec a.test. SOA"
     assert " -p 5300 " in Door("127.0.0.1", 5300).dig("a.test.")
