@@ -13,15 +13,17 @@ from signer import observer, tables
 from signer.clock import Clock
 from signer.ds import named_by
 from signer.elapsed import Lived, Reading, since
-from signer.keyset import KeySet, Observations
+from signer.keyset import Key, KeySet, RecordKind, State
+from signer.observations import Observations, Subject
 from signer.parent import ParentAnswer, Seen
 from signer.state import StateDatabase
 from signer.tables import Observation
 from zones.serial import newer
 
-_FIRST = "first:"
-_PUBLISHED = "published"
-_DS = "ds"
+_FIRST_SHOWN = "first:shown"
+_FIRST_GONE = "first:gone"
+_SHOWN = "shown"
+_GONE = "gone"
 _DS_ANYWHERE = "ds-anywhere"
 _DS_TTL = "ds-ttl"
 
@@ -38,16 +40,38 @@ def first_shown(
     db: sqlite3.Connection,
     origin: dns.name.Name,
     variant: str,
-    fingerprint: str,
-    zone: engine.Zone,
+    keyset: KeySet,
+    serial: int,
     lived: float,
 ) -> None:
-    """Remember the first serial of a variant that has a key; a later one changes nothing."""
-    subject = f"{variant} {fingerprint}"
-    for seen in tables.observations(db, origin):
-        if seen.what == _FIRST and seen.subject == subject:
-            return
-    tables.observe(db, origin, Observation(_FIRST, subject, zone.serial, lived))
+    """Remember the first serial of a variant that has a record of ours, or lacks it again; a
+    later one that is the same in this changes nothing."""
+    known = {(one.what, one.subject) for one in tables.observations(db, origin)}
+    for key in keyset.keys:
+        for kind, record in key.records:
+            if kind is RecordKind.DS or record.state is State.HIDDEN:
+                continue
+            there = key.visible(kind)
+            now, then = (_FIRST_SHOWN, _FIRST_GONE) if there else (_FIRST_GONE, _FIRST_SHOWN)
+            subject = f"{variant} {_subject(key, kind)}"
+            if (then, subject) in known:
+                tables.unsee(db, origin, then, subject)
+            if (now, subject) not in known:
+                tables.observe(db, origin, Observation(now, subject, serial, lived))
+
+
+def forget_moved(db: sqlite3.Connection, before: KeySet, after: KeySet) -> None:
+    """What was seen of a record before it changed is no evidence of what came after."""
+    for key in after.keys:
+        old = before.key(key.fingerprint)
+        for kind, record in key.records:
+            if kind is not RecordKind.DS and old is not None and old.state(kind) != record.state:
+                for what in (_SHOWN, _GONE):
+                    tables.unsee(db, after.origin, what, _subject(key, kind))
+
+
+def _subject(key: Key, kind: RecordKind) -> str:
+    return f"{key.fingerprint} {kind.value}"
 
 
 @attrs.define
@@ -97,16 +121,20 @@ class Evidence:
             )
         )
         known = {key.fingerprint for key in keyset.keys}
+        anywhere = {one.subject for one in seen if one.what == _DS_ANYWHERE}
 
-        def since_of(what: str) -> dict[str, float]:
-            return {
-                one.subject: one.since for one in seen if one.what == what and one.subject in known
-            }
+        def since_of(what: str) -> dict[Subject, float]:
+            found: dict[Subject, float] = {}
+            for one in seen:
+                fingerprint, _, kind = one.subject.partition(" ")
+                if one.what == what and fingerprint in known:
+                    found[fingerprint, RecordKind(kind)] = one.since
+            return found
 
         return Observations(
-            published=since_of(_PUBLISHED),
-            ds_since=since_of(_DS),
-            ds_anywhere=frozenset(since_of(_DS_ANYWHERE)),
+            shown=since_of(_SHOWN),
+            gone=since_of(_GONE),
+            ds_anywhere=frozenset(anywhere & known),
             ds_ttl=max((one.value for one in seen if one.what == _DS_TTL), default=0),
             zone_ttl=zone_ttl,
             island=island,
@@ -120,13 +148,22 @@ class Evidence:
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
-            for key in keyset.for_parent():
-                for what, records in ((_DS, answer.common), (_DS_ANYWHERE, answer.any)):
-                    if named_by(self.origin, key.dnskey, records):
-                        seen = Observation(what, key.fingerprint, 1, lived)
+            for key in keyset.keys:
+                if key.record(RecordKind.DS) is None:
+                    continue
+                subject = _subject(key, RecordKind.DS)
+                everywhere = named_by(self.origin, key.dnskey, answer.common)
+                anywhere = named_by(self.origin, key.dnskey, answer.any)
+                for what, subject, holds in (
+                    (_SHOWN, subject, everywhere),
+                    (_GONE, subject, not anywhere),
+                    (_DS_ANYWHERE, key.fingerprint, anywhere),
+                ):
+                    if holds:
+                        seen = Observation(what, subject, 1, lived)
                         tables.observe(db, self.origin, seen)
                     else:
-                        tables.unsee(db, self.origin, what, key.fingerprint)
+                        tables.unsee(db, self.origin, what, subject)
             if answer.any:
                 before = [
                     seen.value
@@ -139,20 +176,22 @@ class Evidence:
         await self.database.run(step)
 
     async def shown(self, keyset: KeySet, serials: Mapping[str, int | None]) -> None:
-        """Our servers hold these serials (variant -> serial): a key is published once every
-        variant's is at or past the first version that has it."""
+        """Our servers hold these serials (variant -> serial): a record is seen, or seen to be
+        gone, once every variant's is at or past the first version that is so."""
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
             seen = tables.observations(db, self.origin)
-            first = {one.subject: one.value for one in seen if one.what == _FIRST}
-            for key in keyset.published():
+            first = {(one.what, one.subject): one.value for one in seen}
+            for key, kind, gone in _moving(keyset):
+                what = _FIRST_GONE if gone else _FIRST_SHOWN
+                subject = _subject(key, kind)
                 pairs = [
-                    (serial, first.get(f"{variant} {key.fingerprint}"))
+                    (serial, first.get((what, f"{variant} {subject}")))
                     for variant, serial in serials.items()
                 ]
                 if pairs and all(_reached(serial, least) for serial, least in pairs):
-                    found = Observation(_PUBLISHED, key.fingerprint, 1, lived)
+                    found = Observation(_GONE if gone else _SHOWN, subject, 1, lived)
                     tables.observe(db, self.origin, found)
 
         await self.database.run(step)
@@ -168,17 +207,33 @@ class Evidence:
 
         def step(db: sqlite3.Connection) -> None:
             seen = tables.observations(db, self.origin)
-            first = [one for one in seen if one.what == _FIRST]
-            for key in keyset.published():
-                least = [one.value for one in first if one.subject.endswith(key.fingerprint)]
-                reached = least and all(
+            for key, kind, gone in _moving(keyset):
+                what = _FIRST_GONE if gone else _FIRST_SHOWN
+                subject = _subject(key, kind)
+                least = [
+                    one.value
+                    for one in seen
+                    if one.what == what and one.subject.endswith(f" {subject}")
+                ]
+                reached = bool(least) and all(
                     any(_reached(serial, one) for one in least) for serial in answer.serials
                 )
-                if key.dnskey in answer.dnskeys and reached:
-                    found = Observation(_PUBLISHED, key.fingerprint, 1, lived)
+                agrees = kind is not RecordKind.DNSKEY or gone != (key.dnskey in answer.dnskeys)
+                if reached and agrees:
+                    found = Observation(_GONE if gone else _SHOWN, subject, 1, lived)
                     tables.observe(db, self.origin, found)
 
         await self.database.run(step)
+
+
+def _moving(keyset: KeySet) -> list[tuple[Key, RecordKind, bool]]:
+    """The records of ours that wait to be seen, or to be seen gone."""
+    return [
+        (key, kind, record.state is State.UNRETENTIVE)
+        for key in keyset.keys
+        for kind, record in key.records
+        if kind is not RecordKind.DS and record.state in (State.RUMOURED, State.UNRETENTIVE)
+    ]
 
 
 def _reached(serial: int | None, least: int | None) -> bool:

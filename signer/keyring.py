@@ -21,7 +21,7 @@ import engine
 from keystore import bind
 from keystore.dnskey import KSK_FLAGS, SEP_FLAG, ZSK_FLAGS
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
-from signer import tables
+from signer import evidence, tables
 from signer.clock import Clock
 from signer.config import SignConfig
 from signer.firststart import OurKey
@@ -153,10 +153,11 @@ class KeyRing:
 
     async def save(self, keyset: KeySet, moves: tuple[str, ...]) -> None:
         """Commit record states that have moved. Raises StateError."""
-        origin, now = self.origin, self.clock.wall()
+        origin, now, before = self.origin, self.clock.wall(), self.keyset
 
         def write(db: sqlite3.Connection) -> None:
             tables.save_keyset(db, keyset)
+            evidence.forget_moved(db, before, keyset)
             for line in moves:
                 tables.audit(db, now, origin, "manager", "advance", line)
 

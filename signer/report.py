@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import dns.name
 
+from signer.actions import Advance
 from signer.evidence import Evidence
 from signer.hold import Hold
-from signer.keyset import Advance, KeySet, RecordKind
+from signer.keyset import KeySet, RecordKind
 from signer.parent import Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, Policy, duration_text
 from signer.signing import resign_due
@@ -130,7 +131,7 @@ def _waits(
     found = []
     for blocker in step.blockers:
         key = keyset.key(blocker.fingerprint)
-        if key is None or blocker.who == "policy":
+        if key is None or blocker.who == "policy" or blocker.record is None or blocker.to is None:
             continue
         text = f"{blocker.evidence} ({blocker.who})"
         if blocker.record is RecordKind.DS and blocker.who == "observation":

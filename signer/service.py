@@ -21,6 +21,8 @@ import dns.name
 import engine
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
 from signer import candidate, evidence, report, tables
+from signer.actions import Advance, ObserveParent, ObserveServers, SubmitDs
+from signer.advance import advance
 from signer.candidate import Apex
 from signer.clock import Clock
 from signer.config import SignConfig
@@ -29,7 +31,8 @@ from signer.evidence import Evidence
 from signer.firststart import Proceed, decide
 from signer.hold import Hold
 from signer.keyring import KeyRing
-from signer.keyset import Action, Advance, KeySet, Observations, advance
+from signer.keyset import KeySet
+from signer.observations import Observations
 from signer.outcome import Held, Outcome, Refused
 from signer.parent import NoParent, ParentAnswer, ParentView, Seen, Unknown
 from signer.signing import resign_due
@@ -82,7 +85,7 @@ class ZoneSigner:
         self._next_look = 0
         self._held: Hold | None = None
         self._started = False
-        self._step = Advance(KeySet(self.origin), frozenset(), (), None)
+        self._step = Advance(KeySet(self.origin), (), (), None)
         self._lock = asyncio.Lock()
 
     async def _blocking(self, step: Callable[[], T]) -> T:
@@ -207,7 +210,7 @@ class ZoneSigner:
             await self._ring.save(step.keyset, moves)
             for line in moves:
                 _log.info("%s: %s", self.origin, line)
-        if Action.SUBMIT_DS in step.actions:
+        if step.wants(SubmitDs) and not self._step.wants(SubmitDs):
             _log.warning(
                 "%s: bring its DS to the parent: zoneward ds show %s", self.origin, self.origin
             )
@@ -334,9 +337,8 @@ class ZoneSigner:
     def _to_look_at(self) -> bool:
         """Whether a step waits for something that only asking can show. Where no servers are
         configured to be asked, `observed` brings their word."""
-        actions = self._step.actions
-        asked = Action.OBSERVE_SERVERS in actions and bool(self.config.observe)
-        return asked or Action.OBSERVE_PARENT in actions
+        asked = self._step.wants(ObserveServers) and bool(self.config.observe)
+        return asked or self._step.wants(ObserveParent)
 
     def _unasked(self) -> bool:
         return isinstance(self._parent_says, Unknown)

@@ -34,10 +34,10 @@ def plan(
     """`private` holds the signers' keys by fingerprint; `now` is in Unix seconds. Raises
     KeyError for a signer that is not in it."""
     announced = keyset.announced()
-    denial = policy.nsec3
+    denial = keyset.nsec3(policy)
     return engine.SignPlan(
         keys=[(private[key.fingerprint], duty) for key, duty in keyset.signers()],
-        dnskeys=[key.dnskey for key in keyset.published()],
+        dnskeys=list(keyset.dnskeys()),
         dnskey_ttl=policy.dnskey_ttl,
         cds=[ds_rdata(keyset.origin, key.dnskey) for key in announced],
         cdnskeys=[key.dnskey for key in announced],

@@ -127,9 +127,9 @@ class VersionMaker:
         return await self._record(state, found, survey, now, reserved, keyset)
 
     def _wanted_apex(self, keyset: KeySet) -> Apex:
-        announced, denial = keyset.announced(), self._config.policy.nsec3
+        announced, denial = keyset.announced(), keyset.nsec3(self._config.policy)
         return Apex(
-            dnskeys=frozenset(key.dnskey for key in keyset.published()),
+            dnskeys=frozenset(keyset.dnskeys()),
             dnskey_ttl=self._config.policy.dnskey_ttl,
             cds=frozenset(ds_rdata(self._origin, key.dnskey) for key in announced),
             cdnskeys=frozenset(key.dnskey for key in announced),
@@ -189,7 +189,6 @@ class VersionMaker:
         digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
         expiration = await self._blocking(signed.zone.earliest_expiration)
         lived = await self._evidence.lived()
-        published = [key.fingerprint for key in keyset.published()]
 
         def record(db: sqlite3.Connection) -> None:
             tables.add_version(
@@ -199,8 +198,7 @@ class VersionMaker:
                 Version(signed.zone.serial, digest, signed.made, signed.kept, now),
             )
             tables.raise_highest_ttl(db, self._origin, survey.highest_ttl)
-            for fingerprint in published:
-                evidence.first_shown(db, self._origin, state.name, fingerprint, signed.zone, lived)
+            evidence.first_shown(db, self._origin, state.name, keyset, signed.zone.serial, lived)
             due = None if expiration is None else resign_due(expiration, self._config.policy)
             tables.set_due(db, self._origin, f"resign:{state.name}", due)
 
