@@ -70,6 +70,7 @@ live: build
 test: check peers fuzz live ## everything: what CI runs
 
 bench: build peers ## speed and memory beside the peers, in one run
+	$(CARGO) build --quiet --release --manifest-path $(RUST) --package zoneward-core --example udp_echo
 	$(BIN)/python -m bench
 
 lock: ## resolve the Python dependencies anew

@@ -39,15 +39,36 @@ class Usage:
         return Usage(self.user - before.user, self.system - before.system)
 
 
+def family(pid: int) -> list[int]:
+    """The process and its descendants: NSD answers in a child."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
 def usage(pid: int) -> Usage:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Of the whole family."""
     tick = os.sysconf("SC_CLK_TCK")
-    return Usage(int(fields[11]) / tick, int(fields[12]) / tick)
+    user = system = 0
+    for one in family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        user += int(fields[11])
+        system += int(fields[12])
+    return Usage(user / tick, system / tick)
 
 
 def resident_bytes(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    """Of the largest in the family: the others share its pages."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    sizes = [int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in family(pid)]
+    return max(sizes) * page
 
 
 def free_port() -> int:
@@ -84,8 +105,9 @@ def _wait(port: int, process: "subprocess.Popen[bytes]", name: str) -> None:
 
 
 def _pin(pid: int) -> None:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {SERVER_CORE})
+    for one in family(pid):
+        for task in Path(f"/proc/{one}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {SERVER_CORE})
 
 
 def _child_that_serves(supervisor: int) -> int:

@@ -295,7 +295,8 @@ class TransferServer:
 
 @final
 class TransferClient:
-    """One transfer in. Raises EngineError "transfer" on anything that is not right."""
+    """One transfer in. Raises EngineError "difference" when an IXFR does not fit `base` (the
+    whole zone is to be asked for), "transfer" on anything else that is not right."""
 
     def __new__(
         cls,

@@ -13,6 +13,8 @@ import attrs
 from corefile.names import directory_name, name_wire
 from engine import Diff, EngineError, Zone, ZoneStore
 
+# What the engine calls a store that holds no version any more (EngineError.code).
+DAMAGED = "store"
 # A new snapshot is written when the journal has grown past this many octets.
 _JOURNAL_LIMIT = 8 * 2**20
 
@@ -32,19 +34,25 @@ class CopyStore:
         self._directory = directory
 
     def load_all(self) -> tuple[list[Copy], list[str]]:
-        """All copies, and a line for each one that can't be used (which costs a transfer)."""
+        """All copies, and a line for each one that can't be used (which costs a transfer). A
+        damaged one is removed; one that only can't be read now stays."""
         copies: list[Copy] = []
         problems: list[str] = []
-        if not self._directory.is_dir():
+        try:
+            paths = sorted(path for path in self._directory.iterdir() if path.is_dir())
+        except FileNotFoundError:
             return copies, problems
-        for path in sorted(self._directory.iterdir()):
+        except OSError as error:
+            return copies, [f"{self._directory}: no copy can be read: {error.strerror}"]
+        for path in paths:
             try:
                 zone = ZoneStore(str(path)).load()
                 if zone is not None:
                     copies.append(Copy(zone, _read_contact(path)))
             except EngineError as error:
                 problems.append(f"{path}: the copy can't be used and is fetched anew: {error}")
-                shutil.rmtree(path, ignore_errors=True)
+                if error.code == DAMAGED:
+                    shutil.rmtree(path, ignore_errors=True)
         return copies, problems
 
     def load(self, origin: str) -> Copy | None:

@@ -146,9 +146,13 @@ class Service:
             self._engine.publish,
             self._engine.withdraw,
         )
-        for line in await asyncio.to_thread(subscription.restore):
-            _log.warning("%s", line)
         self._subscriptions[block.id] = subscription
+        try:
+            lines = await asyncio.to_thread(subscription.restore)
+        except (OSError, engine.EngineError) as error:
+            lines = [f"block {block.id}: no copy can be read, all are fetched: {error}"]
+        for line in lines:
+            _log.warning("%s", line)
 
     def _link(self) -> bytes:
         """Blocks on the disk. Raises OSError, SecretError or ValueError."""

@@ -19,7 +19,7 @@ from corefile.names import encloses, name_wire, wire_name
 from corefile.secrets import SecretError
 from engine import EngineError, TsigKey, Zone
 from server.compile import BlockData
-from server.copies import Copy, CopyStore
+from server.copies import DAMAGED, Copy, CopyStore
 from server.freshness import Timers, believable_contact, poll_interval, valid_until
 from server.members import CatalogError, members
 from server.transfer import Connection, Received
@@ -94,7 +94,8 @@ class Subscription:
         try:
             copy_of_catalog = self._catalogs.load(self._catalog_name)
         except EngineError as error:
-            self._catalogs.remove(self._catalog_name)
+            if error.code == DAMAGED:
+                self._catalogs.remove(self._catalog_name)
             problems.append(f"the copy of {self._catalog_name} is fetched anew: {error}")
         else:
             self._catalog = copy_of_catalog.zone if copy_of_catalog is not None else None
@@ -177,8 +178,21 @@ class Subscription:
             await connection.close()
 
     async def _ask(self, origin: str, base: Zone | None) -> Received | None:
-        """A transfer; after one that went wrong the connection is a new one, since nobody knows
-        what is still to come on the old."""
+        """A transfer; where a difference does not fit what is here, of the whole zone (RFC 1995
+        section 4 leaves that to us)."""
+        try:
+            return await self._ask_once(origin, base)
+        except EngineError as error:
+            if base is None or error.code != "difference":
+                raise
+            _log.warning(
+                "zone %s of block %s: %s; asking for the whole zone", origin, self.block.id, error
+            )
+            return await self._ask_once(origin, None)
+
+    async def _ask_once(self, origin: str, base: Zone | None) -> Received | None:
+        """After a transfer that went wrong the connection is a new one, since nobody knows what
+        is still to come on the old."""
         if self._connection is None:
             self._connection = await Connection.open(self._where)
         assert self._key is not None
@@ -241,9 +255,15 @@ class Subscription:
 
     async def _follow_zone(self, origin: str, entry: Followed) -> None:
         loop = asyncio.get_running_loop()
+        before = entry.contact
         try:
             received = await self._ask(origin, entry.zone)
-        except EngineError as error:
+            entry.contact = int(time.time())
+            current = entry.zone if received is None else received.zone
+            if current is not None:
+                self._show(origin, entry, current)
+        except (EngineError, ValueError) as error:
+            entry.contact = before
             # Of this zone alone: the manager may not have signed it yet.
             if str(error) != entry.problem:
                 entry.problem = str(error)
@@ -253,27 +273,26 @@ class Subscription:
             entry.due = loop.time() + _ZONE_RETRY
             return
         entry.problem = None
-        entry.contact = int(time.time())
         if received is not None:
-            self._show(origin, entry, received.zone)
             await self._keep(self._zones, origin, received, entry.contact)
             entry.contact_on_disk = entry.contact
             _log.info("zone %s serial %d is served", origin, received.zone.serial)
         elif entry.zone is not None:
-            self._show(origin, entry, entry.zone)
             await self._keep_contact(origin, entry)
         expire = entry.timers.expire if entry.timers is not None else 0
         entry.due = loop.time() + poll_interval(expire)
 
     def _show(self, origin: str, entry: Followed, zone: Zone) -> None:
-        if entry.zone is not zone or entry.timers is None:
+        """Raises EngineError or ValueError; what was served is served on then."""
+        timers, expiration = entry.timers, entry.expiration
+        if entry.zone is not zone or timers is None:
             soa = zone.rrset(name_wire(origin), _SOA)
             if soa is None:
                 raise ValueError(f"{origin} has no SOA record")
-            entry.timers = Timers.of(soa.rdatas[0])
-            entry.expiration = zone.earliest_expiration()
-        until = valid_until(entry.contact, entry.timers.expire, entry.expiration)
+            timers, expiration = Timers.of(soa.rdatas[0]), zone.earliest_expiration()
+        until = valid_until(entry.contact, timers.expire, expiration)
         self._publish(self.block.id, zone, until)
+        entry.timers, entry.expiration = timers, expiration
         entry.zone, entry.valid_until = zone, until
 
     async def _keep(self, store: CopyStore, origin: str, received: Received, contact: int) -> None:

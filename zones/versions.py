@@ -30,11 +30,22 @@ class VersionKeeper:
         self._lock = threading.Lock()
         self._store: engine.ZoneStore | None = None
         self._current: engine.Zone | None = None
+        self._expiration: tuple[engine.Zone, int | None] | None = None
 
     @property
     def current(self) -> engine.Zone | None:
         """The newest version that is on disk."""
         return self._current
+
+    def earliest_expiration(self) -> int | None:
+        """When the current version's first signature expires, in Unix seconds. Looked up in
+        the whole zone once a version."""
+        zone, known = self._current, self._expiration
+        if zone is None:
+            return None
+        if known is None or known[0] is not zone:
+            known = self._expiration = (zone, zone.earliest_expiration())
+        return known[1]
 
     def open(self) -> engine.Zone | None:
         """Read what was written last. Raises EngineError "store" on damage, OSError."""

@@ -89,12 +89,14 @@ def plan_manager(parsed: Corefile) -> ManagerPlan:
     specs = [
         spec for block in parsed.blocks if (spec := compile_block(block, path.parent)) is not None
     ]
+    blocks = tuple(_plan_block(spec, path.parent) for spec in specs)
+    _refuse_disagreement(blocks)
     return ManagerPlan(
         path=path,
         options=options,
         keystore=read_directive(options.keystore),
         publish=None if options.publish is None else _publish(options),
-        blocks=tuple(_plan_block(spec, path.parent) for spec in specs),
+        blocks=blocks,
         warnings=tuple(warning for spec in specs for warning in spec.warnings),
         digest=digest(parsed),
     )
@@ -120,6 +122,27 @@ def _plan_block(spec: BlockSpec, directory: Path) -> BlockPlan:
             "`file DBFILE` beside it",
         )
     return BlockPlan(spec.id, tuple(zones.values()), spec.autos, sign, origins, spec.place)
+
+
+def shared(sign: SignConfig | None) -> SignConfig | None:
+    """What the blocks that serve one name have to agree about, since they share its keys: all
+    but where their data is."""
+    if sign is None:
+        return None
+    return attrs.evolve(sign, database_file=None, zones=(), signed_directory=None)
+
+
+def _refuse_disagreement(blocks: tuple[BlockPlan, ...]) -> None:
+    first: dict[dns.name.Name, BlockPlan] = {}
+    for block in blocks:
+        for zone in block.zones:
+            other = first.setdefault(zone.origin, block)
+            if shared(other.signed(zone.origin)) != shared(block.signed(zone.origin)):
+                raise CorefileError(
+                    zone.place,
+                    f"{zone.origin} is signed otherwise here than by the block at {other.place}; "
+                    "a name's blocks share its keys: give both the same sign options",
+                )
 
 
 def _publish(options: Options) -> Endpoint:

@@ -96,11 +96,8 @@ class NameGroup:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nothing ends a group but `stop`: anything else is a fault, and is said."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            found: BaseException = error
-            while isinstance(found, BaseExceptionGroup):
-                found = found.exceptions[0]
-            self._say(f"its task ended: {one_line(found)}; it is started again in {RETRY:.0f} s")
-            _log.debug("where it happened", exc_info=found)
+            self._say(f"its task ended: {one_line(error)}; it is started again in {RETRY:.0f} s")
+            _log.debug("where it happened", exc_info=error)
             self._started = False
             asyncio.get_running_loop().call_later(RETRY, self._relaunch)
 

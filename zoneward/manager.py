@@ -32,8 +32,8 @@ from zones.source import SourceError
 from zones.versions import VersionKeeper
 from zones.watch import DirectoryWatch
 from zoneward import logging
-from zoneward.configuration import BlockPlan, ManagerPlan
-from zoneward.group import GroupPlan, NameGroup
+from zoneward.configuration import BlockPlan, ManagerPlan, shared
+from zoneward.group import RETRY, GroupPlan, NameGroup
 from zoneward.notify import Change, Notifier
 from zoneward.refusal import one_line
 from zoneward.state import StateDirectory
@@ -115,17 +115,19 @@ class Manager:
         members: dict[str, frozenset[dns.name.Name]] = {}
         for block in plan.blocks:
             specs, kept = await self._specs(block)
-            members[block.id] = frozenset([*(spec.origin for spec in specs), *kept])
+            listed = {spec.origin for spec in specs} | kept
             for spec in specs:
-                sign = _shared(block.signed(spec.origin))
+                sign = shared(block.signed(spec.origin))
                 if signs.setdefault(spec.origin, sign) != sign:
                     _log.error(
                         f"zone {spec.origin}: its blocks sign it differently, though they share "
                         "its keys; give their sign directives the same policy",
                         block=block.id,
                     )
+                    listed.discard(spec.origin)
                     continue
                 variants.setdefault(spec.origin, []).append((block.id, spec))
+            members[block.id] = frozenset(listed)
         return {
             origin: GroupPlan(origin, tuple(found), signs[origin])
             for origin, found in variants.items()
@@ -191,10 +193,30 @@ class Manager:
                 block.catalog_name, names, block.catalog.current, int(time.time())
             )
             if fresh is not None:
-                before = block.catalog.current
-                diff = None if before is None else before.difference(fresh)
-                await loop.run_in_executor(self._work, block.catalog.write, fresh, diff)
-                self._tell(block, block.catalog_name, fresh.serial)
+                await self._write_catalog(block, fresh)
+
+    async def _write_catalog(self, block: _Block, fresh: engine.Zone) -> None:
+        before = block.catalog.current
+        diff = None if before is None else before.difference(fresh)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._work, block.catalog.write, fresh, diff)
+        except (engine.EngineError, OSError) as error:
+            _log.error(
+                f"{one_line(error)}; the block's servers keep the list of zones they have, "
+                f"tried again in {RETRY:.0f} s",
+                block=block.id,
+            )
+            loop.call_later(RETRY, self._apply_again)
+        else:
+            self._tell(block, block.catalog_name, fresh.serial)
+
+    def _apply_again(self) -> asyncio.Task[None]:
+        """In a task of its own: `apply` may cancel who asks for it."""
+        task = asyncio.create_task(self.apply(self.plan))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     async def _build(self, plan: GroupPlan) -> NameGroup:
         loop = asyncio.get_running_loop()
@@ -262,11 +284,7 @@ class Manager:
 
     async def _follow_auto(self, auto: AutoDirectory) -> None:
         async for _ in auto.changes(self._watch):
-            # In a task of its own: `apply` may cancel this follower.
-            task = asyncio.create_task(self.apply(self.plan))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
-            await asyncio.wait([task])
+            await asyncio.wait([self._apply_again()])
 
     # --- running -----------------------------------------------------------------------
 
@@ -349,11 +367,6 @@ class Manager:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("an observation was lost", reason=one_line(error))
         self.rearm.set()
-
-
-def _shared(sign: SignConfig | None) -> SignConfig | None:
-    """What a name's variants have to agree about: all but where their data is."""
-    return None if sign is None else attrs.evolve(sign, database_file=None, zones=())
 
 
 def _auto_spec(

@@ -99,8 +99,7 @@ def _records(task: ZoneTask) -> float | None:
 
 
 def _validity(task: ZoneTask) -> float | None:
-    zone = task.keeper.current
-    expiration = None if zone is None else zone.earliest_expiration()
+    expiration = task.keeper.earliest_expiration()
     return None if expiration is None else expiration - time.time()
 
 

@@ -19,6 +19,8 @@ class Refusal(Exception):
 def one_line(error: BaseException) -> str:
     """An exception in one line, without its traceback. Errors of ours say place and remedy
     themselves; whatever else comes is a fault of ours and says so."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     expected = isinstance(error, Refusal) or hasattr(error, "place")
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -73,7 +73,7 @@ def _row(group: NameGroup, task: ZoneTask) -> ZoneRow:
         records=None if zone is None else zone.record_count,
         names=None if zone is None else zone.name_count,
         signatures=None if zone is None else zone.signature_count,
-        earliest_expiration=None if zone is None else time_text(zone.earliest_expiration()),
+        earliest_expiration=time_text(task.keeper.earliest_expiration()),
         loaded=time_text(task.loaded_at),
         signed_rrsets=task.signed_rrsets,
         problem=task.problem,

@@ -168,5 +168,7 @@ def _write(path: Path, text: str, owner: Account | None) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _give(temporary, owner)
+        if owner is not None:
+            # By descriptor: the directory may belong to the one who would swap the name.
+            os.fchown(file.fileno(), owner.uid, owner.gid)
     temporary.rename(path)

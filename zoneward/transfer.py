@@ -80,7 +80,8 @@ class TransferService:
             # The directory says who gets here, TSIG who gets anything.
             os.chmod(path, 0o666)  # noqa: S103, PTH101
         except OSError as error:
-            raise Refusal(f"{path}: can't listen for servers: {error.strerror}") from error
+            reason = error.strerror or str(error)
+            raise Refusal(f"{path}: can't listen for servers: {reason}") from error
         self._servers.append(server)
 
     async def listen_tcp(self, endpoint: Endpoint) -> None:

@@ -39,11 +39,16 @@ class _OwnUsersOnly(H11Protocol):
         peer = transport.get_extra_info("socket")
         raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid, uid, _ = _CREDENTIALS.unpack(raw)
-        if uid not in (0, os.geteuid()):
+        if not may_ask(uid, os.geteuid()):
             _log.warning("a user who may not was turned away", uid=uid, pid=pid)
             transport.abort()
             return
         super().connection_made(transport)
+
+
+def may_ask(peer: int, ours: int) -> bool:
+    """Whether a user may use the admin socket: root, and who runs the manager."""
+    return peer in (0, ours)
 
 
 class Web:

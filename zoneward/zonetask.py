@@ -103,9 +103,12 @@ class ZoneTask:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            group.create_task(self._work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                group.create_task(self._work())
+        finally:
+            self._answer(self._waiters, f"zone {self.origin}: was taken out of service")
 
     async def _follow(self) -> None:
         async for _ in self._source.changes():
@@ -120,6 +123,9 @@ class ZoneTask:
             self._load, self._scope, self._waiters = False, "changes", []
             try:
                 line = await self._pass(load, scope)
+            except asyncio.CancelledError:
+                self._answer(waiters, f"zone {self.origin}: was taken out of service")
+                raise
             except (engine.EngineError, KeystoreError, StateError, OSError) as error:
                 line = self._fail(
                     f"{one_line(error)}; the version before stays served, "
@@ -130,9 +136,12 @@ class ZoneTask:
                 line = self._fail(one_line(error))
                 _log.debug("where it happened", exc_info=error)
                 self._retry(load, scope)
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(line)
+            self._answer(waiters, line)
+
+    def _answer(self, waiters: list[asyncio.Future[str]], line: str) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(line)
 
     def _retry(self, load: bool, scope: str) -> None:
         asyncio.get_running_loop().call_later(RETRY, lambda: self.ask(load=load, scope=scope))
@@ -254,9 +263,16 @@ class ZoneTask:
         return line
 
     async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
+        """Run in the executor. A cancellation waits for its end: nobody else may open a zone's
+        directory while a thread still writes there."""
+        work = asyncio.get_running_loop().run_in_executor(
             self._executor, lambda: function(*args, **kwargs)
         )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
 
 
 def _changes(base: engine.Zone | None, read: engine.Zone | None) -> engine.Diff:

@@ -190,10 +190,10 @@ class House:
         reply, _ = dns.query.udp_with_fallback(query, self.address, timeout=timeout, port=PORT)
         return reply
 
-    def answer(self, name: str, rtype: str = "A") -> list[str]:
+    def answer(self, name: str, rtype: str = "A", *, timeout: float = 0.3) -> list[str]:
         """The answer's records of a type, as text; empty when nobody answers."""
         try:
-            reply = self.ask(name, rtype, timeout=0.5)
+            reply = self.ask(name, rtype, timeout=timeout)
         except (OSError, dns.exception.DNSException):
             return []
         return sorted(

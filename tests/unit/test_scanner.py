@@ -270,6 +270,14 @@ def test_absurdly_long_lines_and_deep_parentheses() -> None:
     assert "65535" in long[0]
 
 
+def test_an_owner_holds_as_many_records_as_a_message_can_count() -> None:
+    lines = [f"a A 10.{i >> 16}.{i >> 8 & 255}.{i & 255}\n" for i in range(65_536)]
+    assert scan(SOA + "".join(lines[1:])).record_count == 65_536
+    assert problems(SOA + "".join(lines)) == [
+        "zone:65537:1: a.example.org.: more than 65535 records at one owner"
+    ]
+
+
 def test_every_mnemonic_of_dnspython_is_known() -> None:
     for rtype in dns.rdatatype.RdataType:
         if rtype in (0, 41) or 128 <= rtype <= 255:

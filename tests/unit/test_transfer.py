@@ -421,7 +421,7 @@ def test_differences_that_do_not_fit_are_refused() -> None:
     request = server.parse(client.request(7, NOW), NOW)
     with pytest.raises(engine.EngineError, match="is not there") as caught:
         fed(client, server.answer(request, V3, HISTORY, NOW))
-    assert code_of(caught) == "transfer"
+    assert code_of(caught) == "difference"
 
 
 def test_memory_is_bounded() -> None:
@@ -491,6 +491,17 @@ def test_a_refusal_repeats_the_question(key: engine.TsigKey | None) -> None:
         (b"\0\7", None),
         (b"", None),
         (dns.message.make_response(query("SOA")).to_wire(), None),
+    ],
+    ids=[
+        "a query for data",
+        "IXFR without a serial",
+        "an octet too many",
+        "an octet too few",
+        "another class",
+        "UPDATE without a zone",
+        "half a header",
+        "nothing",
+        "a response",
     ],
 )
 def test_queries_that_are_none_get_an_error(wire: bytes, rcode: dns.rcode.Rcode | None) -> None:

@@ -6,6 +6,7 @@
 
 mod canonical;
 mod encoding;
+mod expect;
 mod parse;
 mod print;
 mod table;
@@ -14,7 +15,8 @@ mod wire;
 
 pub use canonical::{canonical, compressible_names};
 pub use encoding::{base32hex, period, push_base32hex, time_text};
-pub use parse::{Token, Wrong, from_tokens, is_generic, push_name, shown};
+pub use expect::shown;
+pub use parse::{Token, Wrong, from_tokens, is_generic, push_name};
 pub use print::{bitmap_types, generic_text, to_text, write_text};
 pub use table::is_native;
 pub use types::{rtype, type_from_text, type_name};

@@ -272,6 +272,87 @@ def test_a_damaged_copy_is_fetched_anew(run: Run, tmp_path: Path) -> None:
     run(scenario)
 
 
+def test_a_copy_that_only_can_not_be_read_now_is_not_thrown_away(run: Run, tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            await until(lambda: rig.subscription.followed["a.test."].contact_on_disk > 0)
+        snapshot = tmp_path / "zones" / BLOCK.id / "a.test" / "snapshot"
+        aside = snapshot.rename(tmp_path / "aside")
+        snapshot.mkdir()  # reading it fails, and not because of what it holds
+        (problem,) = rig.subscribe().restore()
+        assert "the copy can't be used" in problem
+        snapshot.rmdir()
+        aside.rename(snapshot)
+        assert rig.subscribe().restore() == []
+        assert rig.shown.serial("a.test.") == 1
+
+    run(scenario)
+
+
+def test_a_difference_that_does_not_fit_is_followed_by_the_whole_zone(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        manager = rig.manager
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+            # A manager that lost its state: the same serial, another content.
+            manager.zones["a.test."] = zone("a.test.", 1, "old.a.test. 60 IN A 192.0.2.1")
+            manager.change("a.test.", zone("a.test.", 2, "new.a.test. 60 IN A 192.0.2.2"))
+            manager.asked.clear()
+            rig.subscription.told("a.test.")
+            await until(lambda: rig.shown.serial("a.test.") == 2)
+        assert manager.asked == [("a.test.", "ixfr"), ("a.test.", "axfr")]
+        served = rig.subscription.followed["a.test."].zone
+        assert served is not None
+        assert served.digest() == manager.zones["a.test."].digest()
+
+    run(scenario)
+
+
+def test_an_older_version_is_not_taken_whole_either(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        manager = rig.manager
+        manager.zones["a.test."] = zone("a.test.", 5)
+        async with rig.following():
+            await until(lambda: rig.shown.serial("a.test.") == 5)
+            manager.zones["a.test."] = zone("a.test.", 4)
+            manager.asked.clear()
+            rig.subscription.told("a.test.")
+            await until(lambda: rig.subscription.followed["a.test."].problem is not None)
+        assert ("a.test.", "axfr") not in manager.asked
+        assert rig.shown.serial("a.test.") == 5
+
+    run(scenario)
+
+
+def test_a_zone_that_can_not_be_shown_does_not_hold_up_the_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(rig: Rig) -> None:
+        manager = rig.manager
+        manager.zones = {
+            CATALOG: catalog("a.test.", "b.test."),
+            "a.test.": zone("a.test.", 1),
+            "b.test.": zone("b.test.", 1),
+        }
+        publish = rig.shown.publish
+
+        def picky(chain: str, version: engine.Zone, valid_until: int) -> None:
+            if version.origin == name_wire("a.test."):
+                raise ValueError("not this one")
+            publish(chain, version, valid_until)
+
+        monkeypatch.setattr(rig.subscription, "_publish", picky)
+        async with rig.following():
+            await until(lambda: rig.shown.serial("b.test.") == 1)
+            entry = rig.subscription.followed["a.test."]
+            await until(lambda: entry.problem == "not this one")
+            # A version that was not shown is not up to date.
+            assert (entry.zone, entry.contact) == (None, 0)
+
+    run(scenario)
+
+
 def test_a_catalog_that_is_refused_changes_nothing(run: Run) -> None:
     async def scenario(rig: Rig) -> None:
         manager = rig.manager

@@ -98,6 +98,15 @@ def test_a_missing_corefile_is_named(tmp_path: Path) -> None:
     assert done.stderr.endswith("there is no such file; name the Corefile with -c\n")
 
 
+def test_conf_alone_runs_as_it_does_in_coredns(tmp_path: Path) -> None:
+    done = zoneward("-conf", "Nope", "-dns.port", "1053", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Nope: there is no such file; name the Corefile with -c\n")
+    done = zoneward(cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+
+
 def test_one_line_whatever_the_error_says() -> None:
     assert one_line(Refusal("a\nb")) == "a b"
     assert one_line(FileNotFoundError(2, "No such file", "db")) == "db: No such file"

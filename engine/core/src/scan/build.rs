@@ -7,6 +7,7 @@ use super::{Foreign, Options, Place, Problem, Reader, Sink};
 use crate::error::Error;
 use crate::name::{Name, NameRef};
 use crate::rdata::{rtype, type_name};
+use crate::zone::node::MAX_RECORDS;
 use crate::zone::{Builder, Zone};
 
 /// Why there is no zone.
@@ -64,7 +65,7 @@ impl Input<'_> {
                 Err(error) => vec![self.at_start(error.to_string())],
             }
         };
-        let mut owners = Owners { origin: self.origin, types: HashMap::new() };
+        let mut owners = Owners { origin: self.origin, held: HashMap::new() };
         let (problems, _) = self.read(&mut owners, reborrow(&mut foreign));
         Err(Failure::Problems(if problems.is_empty() { refused } else { problems }))
     }
@@ -110,7 +111,14 @@ impl Sink for Builder {
 /// that these problems come among the others.
 struct Owners<'a> {
     origin: &'a NameRef,
-    types: HashMap<Name, Vec<(u16, Vec<u8>)>>,
+    held: HashMap<Name, Held>,
+}
+
+/// What an owner has: how much of it, and the first record of each type.
+#[derive(Default)]
+struct Held {
+    count: usize,
+    firsts: Vec<(u16, Vec<u8>)>,
 }
 
 impl Sink for Owners<'_> {
@@ -123,12 +131,18 @@ impl Sink for Owners<'_> {
         _: Place,
     ) -> Result<(), String> {
         let is_apex = owner.same(self.origin);
-        let others = self.types.entry(owner.to_lower()).or_default();
-        let found = others.iter().find_map(|(other, data)| {
+        let held = self.held.entry(owner.to_lower()).or_default();
+        held.count += 1;
+        if held.count == MAX_RECORDS + 1 {
+            return Err(format!("{owner}: more than {MAX_RECORDS} records at one owner"));
+        }
+        let found = held.firsts.iter().find_map(|(other, data)| {
             let differ = *other != rtype || data != rdata;
             if differ { conflict(*other, rtype, is_apex) } else { None }
         });
-        others.push((rtype, rdata.to_vec()));
+        if held.firsts.iter().all(|(other, _)| *other != rtype) {
+            held.firsts.push((rtype, rdata.to_vec()));
+        }
         found.map_or(Ok(()), |why| Err(format!("{owner}: {why}")))
     }
 }

@@ -62,11 +62,16 @@ pub struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
+    /// Parentheses that nothing closed; each costs a walk to the end of the text.
+    unclosed: usize,
 }
+
+/// Of a text that leaves more of them open, the rest is not read.
+const MAX_UNCLOSED: usize = 64;
 
 impl<'a> Lexer<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, line: 1 }
+        Self { text, at: 0, line: 1, unclosed: 0 }
     }
 
     /// The next entry that holds anything; its tokens replace what `tokens` held.
@@ -126,7 +131,10 @@ impl<'a> Lexer<'a> {
             }
         }
         if depth > 0 {
-            self.resume_behind(opened);
+            self.unclosed += 1;
+            if self.unclosed < MAX_UNCLOSED {
+                self.resume_behind(opened);
+            }
             return Some(Fault::new(opened, "\"(\" is never closed: add \")\""));
         }
         fault

@@ -125,8 +125,9 @@ impl Client {
         Error::at("transfer", &self.origin, what)
     }
 
-    /// Take the next message; true when the transfer is complete. Raises "transfer" on
-    /// anything that is not right, and from then on always.
+    /// Take the next message; true when the transfer is complete. Raises "difference" when an
+    /// IXFR does not fit the version at hand, "transfer" on anything else that is not right;
+    /// and from then on always.
     pub fn feed(&mut self, wire: &[u8], now: u64) -> Result<bool> {
         let state = std::mem::replace(&mut self.state, State::Failed);
         match state {
@@ -136,7 +137,10 @@ impl Client {
         }
         self.state = self
             .take_message(state, wire, now)
-            .map_err(|error| Error { code: "transfer", ..error })
+            .map_err(|error| match error.code {
+                "difference" => error,
+                _ => Error { code: "transfer", ..error },
+            })
             .map_err(|error| match error.place {
                 Some(_) => error,
                 None => self.error(error.message),
@@ -354,7 +358,8 @@ impl Client {
                 }
                 done.push(diff);
                 if done.len() > MOST_DIFFERENCES {
-                    return Err(self.error("too many differences: ask for the whole zone"));
+                    let why = "too many differences: ask for the whole zone";
+                    return Err(Error { code: "difference", ..self.error(why) });
                 }
                 if reached == first.serial {
                     if !alike(&soa, &first) {
@@ -373,7 +378,8 @@ impl Client {
         let mut zone =
             Arc::clone(base.ok_or_else(|| self.error("differences to no version at hand"))?);
         for diff in &diffs {
-            zone = Arc::new(zone.apply(diff)?);
+            let next = zone.apply(diff).map_err(|error| Error { code: "difference", ..error })?;
+            zone = Arc::new(next);
         }
         let diffs = diffs.into_iter().map(Arc::new).collect();
         Ok(State::Done(Outcome::Steps(zone, diffs)))

@@ -9,7 +9,7 @@ use rayon::slice::ParallelSliceMut;
 use crate::error::{Error, Result};
 use crate::name::{Name, NameRef};
 use crate::rdata::{self, rtype};
-use crate::zone::node::{Node, NodeBuf, RrsetBuf};
+use crate::zone::node::{MAX_RECORDS, Node, NodeBuf, RrsetBuf};
 use crate::zone::order::prefix_of;
 use crate::zone::{Zone, edit, is_nsec3};
 
@@ -149,6 +149,9 @@ impl Builder {
             let (here, behind) =
                 rest.split_at(rest.partition_point(|row| row.prefix == first.prefix && same(row)));
             rest = behind;
+            if here.len() > MAX_RECORDS {
+                return Err(Error::at("zone", owner, "more than 65535 records at one owner"));
+            }
             let mut buf = self.group(owner, here);
             if let Some(hashed) = buf.remove(rtype::NSEC3) {
                 let mut apart = NodeBuf::new(owner);

@@ -1,14 +1,15 @@
 //! Differences between versions: made, applied, without walking what both share.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result};
 use crate::name::Name;
-use crate::rdata::{self, rtype};
-use crate::zone::builder::check_node;
-use crate::zone::node::{Node, NodeBuf, RrsetBuf, RrsetRef};
-use crate::zone::{Zone, is_nsec3};
+use crate::rdata::rtype;
+use crate::zone::Zone;
+use crate::zone::node::{Node, RrsetBuf, RrsetRef};
 
 /// One record of a difference; RRSIG records as themselves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// Lower-cased.
     pub owner: Name,
@@ -69,6 +70,7 @@ impl Node {
 }
 
 fn minus(all: &[Record], others: &[Record]) -> Vec<Record> {
+    let others: HashSet<&Record> = others.iter().collect();
     all.iter().filter(|record| !others.contains(record)).cloned().collect()
 }
 
@@ -100,58 +102,9 @@ impl Zone {
             return Err(Error::at("conflict", &self.origin, why));
         }
         let next = self.patched(diff, true)?;
-        if next.soa().is_none() || next.serial() != diff.to_serial {
+        if next.soa().is_none_or(|soa| soa.len() != 1) || next.serial() != diff.to_serial {
             let why = format!("a difference that does not lead to serial {}", diff.to_serial);
             return Err(Error::at("conflict", &self.origin, why));
-        }
-        Ok(next)
-    }
-
-    /// The records of a difference put in and taken away, serials aside. Unless `strict`,
-    /// removing what is gone and adding what is there are no errors: a source's change may
-    /// have been taken in before a crash.
-    pub fn patched(&self, diff: &Diff, strict: bool) -> Result<Self> {
-        let mut next = self.clone();
-        let mut changes: Vec<(&Record, bool)> = diff
-            .removed
-            .iter()
-            .map(|record| (record, false))
-            .chain(diff.added.iter().map(|record| (record, true)))
-            .collect();
-        // Stable: removals stay before additions within one owner.
-        let group = |record: &Record| is_nsec3(covered(record));
-        changes
-            .sort_by(|(a, _), (b, _)| a.owner.cmp(&b.owner).then_with(|| group(a).cmp(&group(b))));
-        for here in changes.chunk_by(|(a, _), (b, _)| a.owner == b.owner && group(a) == group(b)) {
-            let first = here[0].0;
-            if !first.owner.is_under(&self.origin) {
-                return Err(Error::at("conflict", &first.owner, "a record outside the zone"));
-            }
-            let node = if group(first) {
-                next.nsec3.get(&first.owner)
-            } else {
-                next.index.get(&first.owner)
-            };
-            let mut buf = node.map_or_else(|| NodeBuf::new(&first.owner), Node::to_buf);
-            for (record, added) in here {
-                let done = if *added { put(&mut buf, record) } else { take(&mut buf, record) };
-                if strict && !done {
-                    let what = rdata::type_name(record.rtype);
-                    let why = if *added { "is there already" } else { "is not there" };
-                    let message = format!("a {what} record of the difference {why}");
-                    return Err(Error::at("conflict", &record.owner, message));
-                }
-            }
-            buf.retain(|rrset| !rrset.is_empty() || rrset.signature_count() > 0);
-            if !group(first) {
-                check_node(&buf, &self.origin)
-                    .map_err(|error| Error { code: "conflict", ..error })?;
-            }
-            if buf.rrsets().is_empty() && group(first) {
-                next.unset(&first.owner, rtype::NSEC3);
-            } else {
-                next.put(buf);
-            }
         }
         Ok(next)
     }
@@ -203,69 +156,11 @@ fn without_serial(soa: &[u8]) -> (&[u8], &[u8]) {
     (&soa[..names], soa.get(names + 4..).unwrap_or_default())
 }
 
-fn covered(record: &Record) -> u16 {
-    match (record.rtype, record.rdata.first_chunk::<2>()) {
-        (rtype::RRSIG, Some(covered)) => u16::from_be_bytes(*covered),
-        _ => record.rtype,
-    }
-}
-
 /// RFC 1995 section 4: a difference's lists begin with the SOA.
 fn soa_first(records: &mut [Record]) {
     if let Some(at) = records.iter().position(|record| record.rtype == rtype::SOA) {
         records[..=at].rotate_right(1);
     }
-}
-
-fn put(buf: &mut NodeBuf, record: &Record) -> bool {
-    let rtype = covered(record);
-    if buf.rrset(rtype).is_none() {
-        buf.set(RrsetBuf::new(rtype, record.ttl, record.ours));
-    }
-    let Some(rrset) = buf.rrset_mut(rtype) else { return false };
-    if record.rtype == rtype::RRSIG {
-        if rrset.signatures().any(|other| *other == *record.rdata) {
-            return false;
-        }
-        rrset.push_signature(&record.rdata);
-        return true;
-    }
-    let changed = rrset.ttl != record.ttl;
-    rrset.ttl = record.ttl;
-    rrset.ours = record.ours;
-    let held: Vec<Vec<u8>> = rrset.rdatas().map(<[u8]>::to_vec).collect();
-    if held.iter().any(|other| **other == *record.rdata) {
-        return changed;
-    }
-    rrset.set_rdatas(held.iter().map(Vec::as_slice).chain([&*record.rdata]));
-    true
-}
-
-fn take(buf: &mut NodeBuf, record: &Record) -> bool {
-    let Some(rrset) = buf.rrset_mut(covered(record)) else { return false };
-    let of_signature = record.rtype == rtype::RRSIG;
-    let held: Vec<Vec<u8>> = if of_signature {
-        rrset.signatures().map(<[u8]>::to_vec).collect()
-    } else {
-        rrset.rdatas().map(<[u8]>::to_vec).collect()
-    };
-    // RFC 4343: a peer may have changed the case of names between two transfers.
-    let gone = rdata::canonical(record.rtype, &record.rdata);
-    let rest: Vec<&[u8]> = held
-        .iter()
-        .map(Vec::as_slice)
-        .filter(|other| rdata::canonical(record.rtype, other) != gone)
-        .collect();
-    if rest.len() == held.len() {
-        return false;
-    }
-    if of_signature {
-        rrset.clear_signatures();
-        rest.iter().for_each(|signature| rrset.push_signature(signature));
-    } else {
-        rrset.set_rdatas(rest);
-    }
-    true
 }
 
 /// For those who look at one RRset of two versions.

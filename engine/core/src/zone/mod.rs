@@ -6,6 +6,7 @@ mod edit;
 mod index;
 pub mod node;
 mod order;
+mod patch;
 mod summary;
 
 use crate::name::{Name, NameRef};

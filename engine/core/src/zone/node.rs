@@ -17,6 +17,10 @@ const HEADER: usize = 4;
 const ENTRY: usize = 16;
 const OURS: u16 = 1;
 
+/// Records, signatures included, that an owner may have: more of one type fit neither the
+/// directory's counts nor a message's (RFC 1035 section 4.1.1).
+pub const MAX_RECORDS: usize = 65_535;
+
 /// What a node is to its neighbours (RFC 9499: zone cut, occluded name).
 pub mod flags {
     /// NS records that are not the apex's: a delegation.
@@ -290,6 +294,11 @@ impl RrsetBuf {
 }
 
 impl NodeBuf {
+    /// Signatures included.
+    pub fn record_count(&self) -> usize {
+        self.rrsets.iter().map(|rrset| rrset.len() + rrset.signature_count()).sum()
+    }
+
     /// `name` lower-cased.
     pub fn new(name: &NameRef) -> Self {
         Self { name: name.to_owned(), flags: 0, rrsets: vec![] }
