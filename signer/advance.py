@@ -93,17 +93,31 @@ def _raise_ttls(keyset: KeySet, policy: Policy, seen: Observations, now: float) 
 
 
 def _absorb(keyset: KeySet, policy: Policy, seen: Observations, now: float) -> KeySet:
-    """A DS that is at the parent is there, whoever brought it: keys imported from another
-    signer, or a parent that brings an old one back."""
-    for key in keyset.keys:
-        if key.fingerprint in seen.ds_anywhere and key.state(RecordKind.DS) is State.HIDDEN:
-            staying = goals.goal_of(key, RecordKind.DS, policy) is Goal.OMNIPRESENT
-            to = State.RUMOURED if staying else State.UNRETENTIVE
-            ttl = times.ttl(keyset, RecordKind.DS, policy, seen)
-            key = attrs.evolve(
-                key.with_record(RecordKind.DS, Record(to, now, ttl)), removed_since=None
-            )
+    """A DS that is at the parent is there, whoever brought it: a parent that brings an old
+    one back, or keys imported from another signer. Where we publish nothing yet, that signer
+    did: then no order of first appearances has to be kept, and none could be."""
+    appeared = [
+        key
+        for key in keyset.keys
+        if key.fingerprint in seen.ds_anywhere and key.state(RecordKind.DS) is State.HIDDEN
+    ]
+    if not appeared:
+        return keyset
+    if all(key.all_hidden() for key in keyset.keys):
+        for key in keyset.keys:
+            for kind, record in key.records:
+                to = goals.desired(goals.goal_of(key, kind, policy), record.state)
+                if kind is not RecordKind.DS and to is State.RUMOURED:
+                    ttl = times.ttl(keyset, kind, policy, seen)
+                    key = key.with_record(kind, Record(to, now, ttl))
             keyset = keyset.replaced(key)
+    for key in appeared:
+        staying = goals.goal_of(key, RecordKind.DS, policy) is Goal.OMNIPRESENT
+        to = State.RUMOURED if staying else State.UNRETENTIVE
+        record = Record(to, now, times.ttl(keyset, RecordKind.DS, policy, seen))
+        key = keyset.key(key.fingerprint) or key
+        key = attrs.evolve(key.with_record(RecordKind.DS, record), removed_since=None)
+        keyset = keyset.replaced(key)
     return keyset
 
 

@@ -7,6 +7,10 @@ sign [DBFILE [ZONES…]] {
     nsec3 [iterations N] [salt HEX] [opt-out]
     dnskey-ttl|max-zone-ttl|validity|refresh|jitter|propagation DURATION
     publish-safety|retire-safety|parent-ds-ttl|parent-propagation DURATION
+    csk-lifetime|ksk-lifetime|zsk-lifetime DURATION|unlimited
+    ds double-ksk|double-ds
+    standby csk|ksk|zsk… [ds]
+    purge DURATION
     parent none|ADDRESS…
     observe ADDRESS…
     keystore files [DIRECTORY] { passphrase REFERENCE }
@@ -40,6 +44,7 @@ from signer.policy import (
     ALGORITHMS,
     DAY,
     RSA_ALGORITHMS,
+    DsMode,
     KeyLayout,
     Nsec3,
     Policy,
@@ -57,12 +62,22 @@ _DURATIONS = {
     "retire-safety": "retire_safety",
     "parent-ds-ttl": "parent_ds_ttl",
     "parent-propagation": "parent_propagation",
+    "purge": "purge",
 }
+_LIFETIMES = {
+    "csk-lifetime": "csk_lifetime",
+    "ksk-lifetime": "ksk_lifetime",
+    "zsk-lifetime": "zsk_lifetime",
+}
+_YEAR = 365 * DAY
+_LONGEST = 10 * _YEAR
 _OTHERS = (
     "keys",
     "algorithm",
     "nsec",
     "nsec3",
+    "ds",
+    "standby",
     "parent",
     "observe",
     "keystore",
@@ -108,8 +123,9 @@ class SignConfig:
 
 def read_sign(directive: Directive, directory: Path) -> SignConfig:
     """Relative paths count from `directory`, the Corefile's. Raises CorefileError."""
-    known_options(directive, (*_DURATIONS, *_OTHERS))
-    only_once(directive, [name for name in (*_DURATIONS, *_OTHERS) if name not in _REPEATED])
+    known = (*_DURATIONS, *_LIFETIMES, *_OTHERS)
+    known_options(directive, known)
+    only_once(directive, [name for name in known if name not in _REPEATED])
     parent = _parent(directive)
     key_files, key_directories = _keys(directive, directory)
     signed = directive.option("directory")
@@ -160,17 +176,26 @@ def _policy(directive: Directive, parent: ParentConfig) -> Policy:
     if "refresh" in given and "dnskey_ttl" not in given:
         given["dnskey_ttl"] = max(0, min(Policy().dnskey_ttl, given["max_zone_ttl"]))
     algorithm, bits = _algorithm(directive.option("algorithm"))
+    standby, standby_ds = _standby(directive.option("standby"))
+    lifetimes = _lifetimes(directive, parent)
     try:
         return Policy(
             keys=_layout(directive.option("keys"), parent),
             algorithm=algorithm,
             rsa_bits=bits,
             nsec3=_denial(directive),
-            **given,
+            ds=_ds(directive.option("ds")),
+            standby=standby,
+            standby_ds=standby_ds,
+            csk_lifetime=lifetimes["csk_lifetime"],
+            ksk_lifetime=lifetimes["ksk_lifetime"],
+            zsk_lifetime=lifetimes["zsk_lifetime"],
+            **given,  # type: ignore[arg-type]
         )
     except PolicyError as error:
         message = str(error)
-        named = [places[name] for name in _DURATIONS if name in places and _names(message, name)]
+        options = (*_LIFETIMES, *_DURATIONS, "standby")
+        named = [places[name] for name in options if name in places and _names(message, name)]
         raise CorefileError(named[0] if named else directive.place, message) from error
 
 
@@ -185,13 +210,53 @@ def _durations(directive: Directive) -> dict[str, int]:
     for line in directive.body or ():
         if line.name in _DURATIONS:
             _plain(line, 1, 1, f"{line.name} DURATION")
-            seconds = duration(line.args[0], most=10 * 365 * DAY)
-            if seconds != int(seconds):
-                raise CorefileError(
-                    line.args[0].place, f"{line.args[0].text} is no whole number of seconds"
-                )
-            given[_DURATIONS[line.name]] = int(seconds)
+            given[_DURATIONS[line.name]] = _seconds(line.args[0])
     return given
+
+
+def _seconds(token: Token) -> int:
+    seconds = duration(token, most=_LONGEST)
+    if seconds != int(seconds):
+        raise CorefileError(token.place, f"{token.text} is no whole number of seconds")
+    return int(seconds)
+
+
+def _lifetimes(directive: Directive, parent: ParentConfig) -> dict[str, int | None]:
+    """Unlimited, unless a parent is named that rollovers can be brought to."""
+    given: dict[str, int | None] = dict.fromkeys(_LIFETIMES.values())
+    if parent.addresses and directive.option("keys") is None:
+        given |= {"ksk_lifetime": _YEAR, "zsk_lifetime": 90 * DAY}
+    layout = _layout(directive.option("keys"), parent)
+    used = ("csk-lifetime",) if layout is KeyLayout.CSK else ("ksk-lifetime", "zsk-lifetime")
+    for line in directive.body or ():
+        if line.name not in _LIFETIMES:
+            continue
+        _plain(line, 1, 1, f"{line.name} DURATION|unlimited")
+        if line.name not in used:
+            raise CorefileError(
+                line.place, f"there is no such key with keys {layout.value}: {' or '.join(used)}"
+            )
+        token = line.args[0]
+        given[_LIFETIMES[line.name]] = None if token.text == "unlimited" else _seconds(token)
+    return given
+
+
+def _ds(line: Directive | None) -> DsMode:
+    if line is None:
+        return DsMode.DOUBLE_KSK
+    _plain(line, 1, 1, "ds double-ksk|double-ds")
+    return DsMode(choice(line.args[0], [mode.value for mode in DsMode]))
+
+
+def _standby(line: Directive | None) -> tuple[frozenset[str], bool]:
+    if line is None:
+        return frozenset(), False
+    _plain(line, 1, 3, "standby csk|ksk|zsk… [ds]")
+    words = [choice(token, ("csk", "ksk", "zsk", "ds")) for token in line.args]
+    roles = frozenset(words) - {"ds"}
+    if not roles:
+        raise CorefileError(line.place, "standby names no key; right: standby csk|ksk|zsk… [ds]")
+    return roles, "ds" in words
 
 
 def _layout(line: Directive | None, parent: ParentConfig) -> KeyLayout:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import attrs
 import dns.name
 
-import engine
 from signer import observer, tables
 from signer.clock import Clock
 from signer.ds import named_by
@@ -154,16 +153,15 @@ class Evidence:
                 subject = _subject(key, RecordKind.DS)
                 everywhere = named_by(self.origin, key.dnskey, answer.common)
                 anywhere = named_by(self.origin, key.dnskey, answer.any)
-                for what, subject, holds in (
+                for what, of, holds in (
                     (_SHOWN, subject, everywhere),
                     (_GONE, subject, not anywhere),
                     (_DS_ANYWHERE, key.fingerprint, anywhere),
                 ):
                     if holds:
-                        seen = Observation(what, subject, 1, lived)
-                        tables.observe(db, self.origin, seen)
+                        tables.observe(db, self.origin, Observation(what, of, 1, lived))
                     else:
-                        tables.unsee(db, self.origin, what, subject)
+                        tables.unsee(db, self.origin, what, of)
             if answer.any:
                 before = [
                     seen.value
