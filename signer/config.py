@@ -12,7 +12,7 @@ sign [DBFILE [ZONES…]] {
     standby csk|ksk|zsk… [ds]
     purge DURATION
     parent none|ADDRESS…
-    observe ADDRESS…
+    observe all|quorum|own|ADDRESS…
     keystore files [DIRECTORY] { passphrase REFERENCE }
     key file|directory PATH…
     directory DIRECTORY
@@ -21,6 +21,7 @@ sign [DBFILE [ZONES…]] {
 """
 
 import binascii
+import enum
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,20 +101,40 @@ class ParentConfig:
     addresses: tuple[tuple[str, int], ...] = ()
 
 
+class Observe(enum.Enum):
+    """Which of the servers that publish the zone have to show a change before it counts: by
+    default every name server of the NS set, or our own server's word where none of them can
+    be asked; every one; more than half; our own server's word; these addresses."""
+
+    DEFAULT = "default"
+    ALL = "all"
+    QUORUM = "quorum"
+    OWN = "own"
+    ADDRESSES = "addresses"
+
+
+@attrs.frozen
+class ObserveConfig:
+    """`addresses` (IP, port) are given with `ADDRESSES` alone."""
+
+    which: Observe = Observe.DEFAULT
+    addresses: tuple[tuple[str, int], ...] = ()
+
+
 @attrs.frozen
 class SignConfig:
     """`database_file` is the DBFILE of CoreDNS's form, None where another directive of the
     block loads the zone. `zones` is empty where the block's own zones are meant.
     `key_files` are base names of BIND's pairs, `key_directories` hold such pairs; both are
-    imported and kept. `observe` are our own servers (IP, port) to ask; empty: the manager's
-    server reports. `signed_directory` is where CoreDNS would put the signed file: it tells
+    imported and kept. `observe` says which servers are asked
+    what they show. `signed_directory` is where CoreDNS would put the signed file: it tells
     which *file* line means our version. Without `keystore` the global one is used."""
 
     policy: Policy = attrs.field(factory=Policy)
     database_file: Path | None = None
     zones: tuple[dns.name.Name, ...] = ()
     parent: ParentConfig = attrs.field(factory=ParentConfig)
-    observe: tuple[tuple[str, int], ...] = ()
+    observe: ObserveConfig = attrs.field(factory=ObserveConfig)
     key_files: tuple[Path, ...] = ()
     key_directories: tuple[Path, ...] = ()
     keystore: KeystoreConfig | None = None
@@ -148,7 +169,7 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         database_file=directory / directive.args[0].text if directive.args else None,
         zones=tuple(dns.name.from_text(zone) for zone in zones(directive.args[1:])),
         parent=parent,
-        observe=_addresses(directive.option("observe")),
+        observe=_observe(directive.option("observe"), parent),
         key_files=key_files,
         key_directories=key_directories,
         keystore=None if keystore is None else read_directive(keystore),
@@ -331,6 +352,17 @@ def _parent(directive: Directive) -> ParentConfig:
         number_of_arguments(line, 1, 1, "parent none|ADDRESS…")
         return ParentConfig(island=True)
     return ParentConfig(addresses=_addresses(line))
+
+
+def _observe(line: Directive | None, parent: ParentConfig) -> ObserveConfig:
+    if line is None:
+        # What an island's NS records name is nobody's to ask.
+        return ObserveConfig(Observe.OWN if parent.island else Observe.DEFAULT)
+    _plain(line, 1, None, "observe all|quorum|own|ADDRESS…")
+    words = {one.value: one for one in (Observe.ALL, Observe.QUORUM, Observe.OWN)}
+    if len(line.args) == 1 and line.args[0].text in words:
+        return ObserveConfig(words[line.args[0].text])
+    return ObserveConfig(Observe.ADDRESSES, _addresses(line))
 
 
 def _addresses(line: Directive | None) -> tuple[tuple[str, int], ...]:

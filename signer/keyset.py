@@ -258,12 +258,19 @@ class KeySet:
 
     def signers(self) -> tuple[tuple[Key, int], ...]:
         """Who signs what: engine.SIGNS_KEYS, engine.SIGNS_ZONE or both. Lost keys can't."""
+        return self._duties(lost=False)
+
+    def lost_signers(self) -> tuple[tuple[Key, int], ...]:
+        """Lost keys that would have to sign, were they not lost."""
+        return self._duties(lost=True)
+
+    def _duties(self, *, lost: bool) -> tuple[tuple[Key, int], ...]:
         found = []
         for key in self.keys:
             duty = (engine.SIGNS_KEYS if key.visible(RecordKind.KRRSIG) else 0) | (
                 engine.SIGNS_ZONE if key.visible(RecordKind.ZRRSIG) else 0
             )
-            if duty and not key.lost:
+            if duty and key.lost is lost:
                 found.append((key, duty))
         return tuple(found)
 

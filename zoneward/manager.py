@@ -20,6 +20,7 @@ from keystore import KeyStore, KeystoreConfig, open_configured
 from keystore.files import FileKeyStore
 from signer.clock import SystemClock
 from signer.config import SignConfig
+from signer.observer import DnsServersView
 from signer.parent import DnsParentView
 from signer.scheduler import Ring
 from signer.service import ZoneSigner
@@ -257,6 +258,7 @@ class Manager:
             DnsParentView(sign.parent),
             self._work,
             memory=memory,
+            servers=DnsServersView(sign.observe),
         )
 
     def _stock(self) -> None:

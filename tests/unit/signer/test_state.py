@@ -7,7 +7,7 @@ from pathlib import Path
 import dns.name
 import pytest
 
-from signer import schema, tables
+from signer import keytables, schema, tables
 from signer.elapsed import Lived, Reading
 from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
 from signer.lock import StateLock
@@ -46,9 +46,9 @@ def test_a_key_set_comes_back_as_it_was(database: StateDatabase) -> None:
     keys = keys.with_key(key(2, Role.ZSK), made_here=True)
     moved = keys.keys[0].with_record(RecordKind.DS, Record(State.RUMOURED, 77.25, 86400))
     keys = KeySet(ZONE, (moved, keys.keys[1]), keys.tags_used)
-    database.run_blocking(lambda db: tables.save_keyset(db, keys))
-    assert database.run_blocking(lambda db: tables.load_keyset(db, ZONE)) == keys
-    assert database.run_blocking(lambda db: tables.load_keyset(db, OTHER)) == KeySet(OTHER)
+    database.run_blocking(lambda db: keytables.save_keyset(db, keys))
+    assert database.run_blocking(lambda db: keytables.load_keyset(db, ZONE)) == keys
+    assert database.run_blocking(lambda db: keytables.load_keyset(db, OTHER)) == KeySet(OTHER)
 
 
 def test_a_step_that_fails_leaves_nothing_behind(database: StateDatabase) -> None:
