@@ -51,10 +51,12 @@ def advance(keyset: KeySet, policy: Policy, seen: Observations, now: float) -> A
     keyset, denial_blockers, denial_actions = denials.advance(keyset, policy, seen, now)
     keyset, foreign_blockers, foreign_actions = foreign.advance(keyset, policy, seen, now)
     keyset = _book(keyset, now)
-    said = (*wanted.blockers, *blockers, *denial_blockers, *foreign_blockers)
+    purges, waiting = goals.purges(keyset, policy, now)
+    said = (*wanted.blockers, *blockers, *denial_blockers, *foreign_blockers, *waiting)
     due = [blocker.until for blocker in said if blocker.until is not None]
     actions = (
         *wanted.actions,
+        *purges,
         *_signs(before, keyset, seen),
         *denial_actions,
         *foreign_actions,
@@ -114,7 +116,7 @@ def _absorb(keyset: KeySet, policy: Policy, seen: Observations, now: float) -> K
     for key in appeared:
         staying = goals.goal_of(key, RecordKind.DS, policy) is Goal.OMNIPRESENT
         to = State.RUMOURED if staying else State.UNRETENTIVE
-        record = Record(to, now, times.ttl(keyset, RecordKind.DS, policy, seen))
+        record = Record().moved(to, now, times.ttl(keyset, RecordKind.DS, policy, seen))
         key = keyset.key(key.fingerprint) or key
         key = attrs.evolve(key.with_record(RecordKind.DS, record), removed_since=None)
         keyset = keyset.replaced(key)
@@ -151,7 +153,7 @@ def _move_one(
         no = _refusal(keyset, key, kind, to, policy, seen, now)
         if no is None:
             highest = max(record.ttl, times.ttl(keyset, kind, policy, seen))
-            return key.with_record(kind, Record(to, now, highest))
+            return key.with_record(kind, record.moved(to, now, highest))
         blockers.append(no)
     return None
 

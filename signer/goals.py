@@ -63,7 +63,7 @@ def set_goals(keyset: KeySet, policy: Policy, seen: Observations, now: float) ->
         keys = tuple(attrs.evolve(key, goal=Goal.HIDDEN) for key in keyset.keys)
         foreign = tuple(attrs.evolve(key, goal=Goal.HIDDEN) for key in keyset.foreign)
         keyset = attrs.evolve(keyset, keys=keys, foreign=foreign)
-        return Goals(keyset, *_purges(keyset, policy, now))
+        return Goals(keyset, (), ())
     actions: list[Action] = []
     blockers: list[Blocker] = []
     algorithm = wanted_algorithm(keyset, policy)
@@ -72,8 +72,7 @@ def set_goals(keyset: KeySet, policy: Policy, seen: Observations, now: float) ->
         keyset = _stand_by(keyset, role, algorithm, policy, actions)
     if all(active(keyset, role, algorithm) is not None for role in roles(policy.keys)):
         keyset = _dismiss(keyset, algorithm, policy)
-    purges, waiting = _purges(keyset, policy, now)
-    return Goals(keyset, (*actions, *purges), (*blockers, *waiting))
+    return Goals(keyset, tuple(actions), tuple(blockers))
 
 
 def active(keyset: KeySet, role: Role, algorithm: int) -> Key | None:
@@ -208,9 +207,10 @@ def _dismiss(keyset: KeySet, algorithm: int, policy: Policy) -> KeySet:
     return attrs.evolve(keyset, keys=keys)
 
 
-def _purges(
+def purges(
     keyset: KeySet, policy: Policy, now: float
 ) -> tuple[tuple[Action, ...], tuple[Blocker, ...]]:
+    """Keys to delete at `now` (lived seconds), and those that wait for it."""
     actions: list[Action] = []
     blockers = []
     for key in keyset.keys:

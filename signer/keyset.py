@@ -74,11 +74,24 @@ VISIBLE = frozenset({State.RUMOURED, State.OMNIPRESENT})
 
 @attrs.frozen
 class Record:
-    """`since` is in lived seconds; `ttl` is the highest that a cache may still hold."""
+    """`since` is in lived seconds; `ttl` is the highest that a cache may still hold.
+    `partial`: it is going and was never in all caches, so that what takes its place can't
+    count on it."""
 
     state: State = State.HIDDEN
     since: float = 0.0
     ttl: int = 0
+    partial: bool = False
+
+    @property
+    def letter(self) -> str:
+        """As in the masks of `signer.rules`: H, R, O or U, and u where it is partial."""
+        return self.state.letter.lower() if self.partial else self.state.letter
+
+    def moved(self, to: State, now: float, ttl: int) -> "Record":
+        """In its next state since `now` (lived seconds)."""
+        partial = to is State.UNRETENTIVE and self.state is not State.OMNIPRESENT
+        return Record(to, now, ttl, partial)
 
 
 @attrs.frozen
@@ -155,7 +168,7 @@ class Key:
     def letters(self) -> str:
         """The states as in the masks of `signer.rules`: DNSKEY, ZRRSIG, KRRSIG, DS."""
         return "".join(
-            "-" if (state := self.state(kind)) is None else state.letter for kind in RecordKind
+            "-" if (record := self.record(kind)) is None else record.letter for kind in RecordKind
         )
 
     def with_record(self, kind: RecordKind, record: Record) -> "Key":

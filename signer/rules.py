@@ -2,6 +2,8 @@
 
 A mask gives the states of a key's DNSKEY, ZRRSIG, KRRSIG and DS in this order, by their
 letters (H, R, O, U); ``-`` is any state, and that of a record which the key does not carry.
+A record that goes without ever having been in all caches is ``u`` and matches no ``U``: the
+paper takes a swap of two keys to cover all caches, which it does only if the first did.
 Equation numbers are of "Flexible and Robust Key Rollover in DNSSEC" (Schaeffer, Overeinder,
 Mekking, 2012), whose algorithm this is.
 """
@@ -34,7 +36,9 @@ class Row:
 
     def with_state(self, kind: RecordKind, state: State) -> "Row":
         at = POSITIONS[kind]
-        return attrs.evolve(self, states=self.states[:at] + state.letter + self.states[at + 1 :])
+        partial = state is State.UNRETENTIVE and self.states[at] != State.OMNIPRESENT.letter
+        letter = state.letter.lower() if partial else state.letter
+        return attrs.evolve(self, states=self.states[:at] + letter + self.states[at + 1 :])
 
 
 Rows = tuple[Row, ...]
