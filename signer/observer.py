@@ -63,12 +63,18 @@ class ServersView(Protocol):
     async def look(self, zone: dns.name.Name, published: Published) -> ServersAnswer:
         """Ask now. Never raises for what a network can do."""
 
+    async def own(self, zone: dns.name.Name) -> frozenset[bytes]:
+        """The DNSKEY rdata that our server on this machine shows; none where it is silent."""
+
 
 class OwnServers:
     """Asks nobody: what our own server takes is all that is published."""
 
     async def look(self, zone: dns.name.Name, published: Published) -> ServersAnswer:
         return Nobody()
+
+    async def own(self, zone: dns.name.Name) -> frozenset[bytes]:
+        return frozenset()
 
 
 #: A server's name for people, and its addresses.
@@ -93,9 +99,12 @@ class DnsServersView:
         *,
         timeout: float = 2.0,
         resolver: dns.asyncresolver.Resolver | None = None,
+        own: tuple[tuple[str, int], ...] = (),
     ) -> None:
-        """`timeout` in seconds, for each address and transport."""
+        """`timeout` in seconds, for each address and transport; `own` is where our server on
+        this machine listens."""
         self._config = config
+        self._own = own
         self._timeout = timeout
         self._resolver = resolver
 
@@ -116,6 +125,16 @@ class DnsServersView:
         if silent:
             return NotShown(f"{', '.join(silent)} does not answer for the zone")
         return _shown(heard)
+
+    async def own(self, zone: dns.name.Name) -> frozenset[bytes]:
+        found = await asyncio.gather(
+            *(
+                ask(zone, dns.rdatatype.DNSKEY, address, port, self._timeout)
+                for address, port in self._own
+            )
+        )
+        shown = (one.rdatas for one in found if isinstance(one, Answered))
+        return frozenset[bytes]().union(*shown)
 
     async def _targets(self, published: Published) -> list[_Target]:
         if self._config.which is Observe.ADDRESSES:

@@ -13,7 +13,7 @@ from signer.keyset import Key, KeySet, RecordKind, State
 from signer.observer import NotShown, ServersAnswer, Shown
 from signer.parent import ParentAnswer, Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, Policy, duration_text
-from signer.signing import resign_due
+from signer.signing import is_signed, resign_due
 from signer.status import (
     HoldStatus,
     KeyStatus,
@@ -132,7 +132,7 @@ def _state(
     if any(one.refused for one in variants):
         return "refused"
     if insecure(keyset, policy):
-        return "going insecure" if keyset.signers() else "insecure"
+        return "going insecure" if is_signed(keyset) else "insecure"
     return "signed"
 
 

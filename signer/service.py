@@ -43,7 +43,7 @@ from signer.outcome import Published as PublishedVersion
 from signer.parent import NoParent, ParentAnswer, ParentView, Unknown
 from signer.requests import Request
 from signer.served import dnskey_expiration, published_names, seen_of_key
-from signer.signing import announcements, resign_due
+from signer.signing import announcements, is_signed, resign_due
 from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
 from signer.tables import AuditEntry
@@ -220,9 +220,10 @@ class ZoneSigner:
         lost, or restored from before a rollover."""
         answer = await self._servers.look(self.origin, self._published())
         self._servers_say = answer
-        if not isinstance(answer, Shown):
-            return frozenset()
-        return answer.anywhere - {key.dnskey for key in self.keyset.foreign}
+        shown = await self._servers.own(self.origin)
+        if isinstance(answer, Shown):
+            shown |= answer.anywhere
+        return shown - {key.dnskey for key in self.keyset.foreign}
 
     def _published(self) -> Published:
         bases = [one.base for one in self._variants.values() if one.base is not None]
@@ -367,6 +368,12 @@ class ZoneSigner:
         """`base` is the variant's signed version on disk. Scopes as in engine.sign; more is
         looked at where the keys or the kind of denial differ from the base's."""
         async with self._lock:
+            if self._variant(variant).behind:
+                # A server of ours knows more than we do: state was lost, or is an old backup.
+                # What is signed with it has to wait for what the parent and the server show.
+                await self._examine(ask=True)
+                if self._held is not None:
+                    return Held(self._held)
             if self._held is not None and (not self._held.signing or base is None):
                 return Held(self._held)
             stop = self._cannot_sign()
@@ -414,7 +421,7 @@ class ZoneSigner:
                 now,
                 signing=False,
             )
-        if not keyset.signers() and not goals.insecure(keyset, self.config.policy):
+        if not is_signed(keyset) and not goals.insecure(keyset, self.config.policy):
             return Hold("there is no key to sign with", "start the zone first", now, False)
         return None
 

@@ -33,6 +33,11 @@ def signers(
     return (*keyset.signers(), *lost)
 
 
+def is_signed(keyset: KeySet) -> bool:
+    """Whether a version of the zone has signatures now."""
+    return bool(keyset.signers() or keyset.lost_signers())
+
+
 def announcements(keyset: KeySet) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """CDS and CDNSKEY rdata (RFC 7344); of going insecure the delete records (RFC 8078
     section 4)."""
@@ -56,7 +61,7 @@ def plan(
 ) -> engine.SignPlan:
     """`private` holds the signers' keys by fingerprint; `now` is in Unix seconds. Raises
     KeyError for a signer that is not in it."""
-    denial = keyset.nsec3(policy) if keyset.signers() else None
+    denial = keyset.nsec3(policy) if is_signed(keyset) else None
     cds, cdnskeys = announcements(keyset)
     return engine.SignPlan(
         keys=[(private[key.fingerprint], duty) for key, duty in signers(keyset, private)],

@@ -25,7 +25,7 @@ from signer.hold import Hold
 from signer.keyset import KeySet
 from signer.outcome import Held, Outcome, Published, Refused, Unchanged
 from signer.serials import next_serial
-from signer.signing import announcements, batch_window, plan, resign_due
+from signer.signing import announcements, batch_window, is_signed, plan, resign_due
 from signer.state import StateDatabase
 from signer.tables import Version
 from signer.variant import Variant
@@ -87,7 +87,7 @@ class VersionMaker:
             scope = want.scope_from(have, scope)
             due = state.earliest_expiration
             if due is None:
-                fresh = not keyset.signers()
+                fresh = not is_signed(keyset)
             else:
                 fresh = resign_due(due, policy) - batch_window(policy) > now
             same = not changes and scope != "all" and want == have and fresh
@@ -137,7 +137,7 @@ class VersionMaker:
         return await self._record(state, found, survey, now, reserved, keyset)
 
     def _wanted_apex(self, keyset: KeySet) -> Apex:
-        signed = bool(keyset.signers())
+        signed = is_signed(keyset)
         denial = keyset.nsec3(self._config.policy) if signed else None
         dnskeys = frozenset(keyset.dnskeys())
         cds, cdnskeys = announcements(keyset)
@@ -225,7 +225,7 @@ class VersionMaker:
 
         await self._database.run(record)
         state.base = signed.zone
-        state.verified = found.verified if keyset.signers() else None
+        state.verified = found.verified if is_signed(keyset) else None
         state.earliest_expiration = expiration
         alarms = found.verdict.alarms if not isinstance(found.verdict, Stopped) else ()
         for line in alarms:
