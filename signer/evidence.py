@@ -25,6 +25,7 @@ _SHOWN = "shown"
 _GONE = "gone"
 _DS_ANYWHERE = "ds-anywhere"
 _DS_TTL = "ds-ttl"
+_PARENT_LOOKED = "parent-looked"
 
 
 def cached_ds(answer: ParentAnswer) -> list[list[bytes]]:
@@ -64,7 +65,7 @@ def forget_moved(db: sqlite3.Connection, before: KeySet, after: KeySet) -> None:
     for key in after.keys:
         old = before.key(key.fingerprint)
         for kind, record in key.records:
-            if kind is not RecordKind.DS and old is not None and old.state(kind) != record.state:
+            if old is not None and old.state(kind) != record.state:
                 for what in (_SHOWN, _GONE):
                     tables.unsee(db, after.origin, what, _subject(key, kind))
 
@@ -136,6 +137,9 @@ class Evidence:
             ds_anywhere=frozenset(anywhere & known),
             ds_ttl=max((one.value for one in seen if one.what == _DS_TTL), default=0),
             zone_ttl=zone_ttl,
+            parent_looked=max(
+                (one.since for one in seen if one.what == _PARENT_LOOKED), default=None
+            ),
             island=island,
         )
 
@@ -147,6 +151,8 @@ class Evidence:
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
+            tables.unsee(db, self.origin, _PARENT_LOOKED, "")
+            tables.observe(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))
             for key in keyset.keys:
                 if key.record(RecordKind.DS) is None:
                     continue
