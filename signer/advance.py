@@ -189,7 +189,7 @@ def _refusal(
     before = rules.rows(keyset, island=seen.island and not insecure)
     rule = rules.forbids(before, key.fingerprint, kind, to, insecure=insecure)
     if rule is not None:
-        return no(RULE, f"{rule.says}: that would not hold any more", rule=rule.name)
+        return no(RULE, rule.says, rule=rule.name)
     late = times.not_yet(keyset, key, kind, to, policy, seen, now)
     if late is not None:
         return no(OBSERVATION if late.until is None else TIME, late.evidence, late.until)

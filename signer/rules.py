@@ -118,7 +118,8 @@ class Alternative:
 
 @attrs.frozen
 class Rule:
-    """Holds for an algorithm when one of its alternatives does."""
+    """Holds for an algorithm when one of its alternatives does; `says` is what else would
+    be."""
 
     name: str
     says: str
@@ -187,12 +188,12 @@ def dnskey_hidden_or_signing(keys: Rows) -> bool:
 
 R1 = Rule(
     "R1",
-    "there is a DS",
+    "there would be no DS",
     (Alternative("a DS is everywhere or appears", ds_there, whole_zone=True),),
 )
 R2 = Rule(
     "R2",
-    "every DS in a cache leads to a DNSKEY",
+    "a DS in a cache could lead to no DNSKEY",
     (
         Alternative("a key is everywhere, with its DS", dnskey_everywhere),
         Alternative("DS swapped between two keys that are everywhere", ds_swapped),
@@ -202,7 +203,7 @@ R2 = Rule(
 )
 R3 = Rule(
     "R3",
-    "every DNSKEY in a cache finds signatures",
+    "a DNSKEY in a cache could find no signatures",
     (
         Alternative("all DS hidden", unanchored, whole_zone=True),
         Alternative("a key and its signatures are everywhere", signed_everywhere),
