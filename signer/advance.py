@@ -68,7 +68,7 @@ def advance(keyset: KeySet, policy: Policy, seen: Observations, now: float) -> A
         tuple(dict.fromkeys(actions)),
         said,
         min(due, default=None),
-        seen.dnskey_expires if keyset.frozen_by() else None,
+        seen.dnskey_expires if conditions.frozen_by(keyset) else None,
     )
 
 
@@ -147,14 +147,19 @@ def _move_one(
 ) -> Key | None:
     """The key with its first record that may move, moved; None when none may."""
     for kind, record in key.records:
-        to = goals.desired(goals.goal_of(key, kind, policy), record.state)
-        if to is record.state:
+        wanted = goals.desired(goals.goal_of(key, kind, policy), record.state)
+        if wanted is record.state:
             continue
-        no = _refusal(keyset, key, kind, to, policy, seen, now)
-        if no is None:
-            highest = max(record.ttl, times.ttl(keyset, kind, policy, seen))
-            return key.with_record(kind, record.moved(to, now, highest))
-        blockers.append(no)
+        ways = [wanted]
+        if record.state is State.RUMOURED and wanted is State.UNRETENTIVE:
+            # What may not go yet is known ever more widely meanwhile.
+            ways.append(State.OMNIPRESENT)
+        for to in ways:
+            no = _refusal(keyset, key, kind, to, policy, seen, now)
+            if no is None:
+                highest = max(record.ttl, times.ttl(keyset, kind, policy, seen))
+                return key.with_record(kind, record.moved(to, now, highest))
+            blockers.append(no)
     return None
 
 
@@ -184,7 +189,7 @@ def _refusal(
     before = rules.rows(keyset, island=seen.island and not insecure)
     rule = rules.forbids(before, key.fingerprint, kind, to, insecure=insecure)
     if rule is not None:
-        return no(RULE, f"{rule.says}: that would not hold any more", rule=rule.name)
+        return no(RULE, rule.says, rule=rule.name)
     late = times.not_yet(keyset, key, kind, to, policy, seen, now)
     if late is not None:
         return no(OBSERVATION if late.until is None else TIME, late.evidence, late.until)
@@ -242,26 +247,24 @@ def _looks(keyset: KeySet, seen: Observations) -> tuple[Action, ...]:
     actions: list[Action] = []
     for key in keyset.keys:
         for kind, record in key.records:
-            if record.state in _ENDING and _unseen(key, kind, record, seen):
-                actions.append(ObserveParent() if kind is RecordKind.DS else ObserveServers())
+            if record.state not in _ENDING:
+                continue
+            if kind is RecordKind.DS:
+                actions.append(ObserveParent())
+            elif _unseen(key, kind, record, seen):
+                actions.append(ObserveServers())
     return tuple(actions)
 
 
 def _parent(keyset: KeySet, seen: Observations) -> tuple[Action, ...]:
-    """What is to be brought to the parent as long as it does not show it."""
+    """What the parent is to have, as long as it is not certain: also when its servers show
+    it, since an order given before may be on its way."""
     have = [(key, record) for key in keyset.keys if (record := key.record(RecordKind.DS))]
     keep = tuple(key.fingerprint for key, record in have if record.state in VISIBLE)
     actions: list[Action] = []
-    if any(
-        record.state is State.RUMOURED and _unseen(key, RecordKind.DS, record, seen)
-        for key, record in have
-    ):
+    if any(record.state is State.RUMOURED for _, record in have):
         actions.append(SubmitDs(keep))
-    leaving = tuple(
-        key.fingerprint
-        for key, record in have
-        if record.state is State.UNRETENTIVE and _unseen(key, RecordKind.DS, record, seen)
-    )
+    leaving = tuple(key.fingerprint for key, record in have if record.state is State.UNRETENTIVE)
     if leaving:
         actions.append(WithdrawDs(leaving, keep))
     return tuple(actions)

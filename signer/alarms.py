@@ -74,7 +74,7 @@ def find(
                 else ""
             ),
         )
-        for key in keyset.frozen_by()
+        for key, _ in keyset.lost_signers()
     ]
     found += _parent(origin, keyset, step, parent)
     found += _stuck(keyset, step, policy, lived)

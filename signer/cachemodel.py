@@ -214,4 +214,4 @@ def _believed(keys: _Span, anchor: _Span, now: float) -> bool:
     """Whether keys that were validated with a DS may still be held as valid: they were
     fetched while the DS was cached, and not longer ago than their TTL."""
     fetched = min(keys.until(now), anchor.until(now) + anchor.ttl)
-    return fetched >= max(keys.first, anchor.first) and now <= fetched + keys.ttl
+    return fetched >= max(keys.first, anchor.first) and now < fetched + keys.ttl

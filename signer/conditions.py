@@ -44,14 +44,46 @@ class Condition:
 
 
 def double_ds(keyset: KeySet, key: Key, policy: Policy) -> bool:
-    """Whether the key's DS goes ahead of its DNSKEY: by policy, or because its predecessor is
-    lost and can't sign a DNSKEY RRset that has changed."""
+    """Whether the key's DS goes ahead of its DNSKEY: by policy, or because the key that it
+    replaces is lost and can't sign a DNSKEY RRset that has changed."""
+    if key.record(RecordKind.DS) is None or key.state(RecordKind.DNSKEY) is not _H:
+        return False
+    if any(lost.algorithm == key.algorithm for lost in frozen_by(keyset)):
+        return True
     old = None if key.predecessor is None else keyset.key(key.predecessor)
     if old is None or old.state(RecordKind.DS) not in (_R, _O):
         return False
-    if key.record(RecordKind.DS) is None or old.algorithm != key.algorithm:
-        return False
-    return old.lost or (policy.ds is DsMode.DOUBLE_DS and key.state(RecordKind.DNSKEY) is _H)
+    return policy.ds is DsMode.DOUBLE_DS and old.algorithm == key.algorithm
+
+
+def frozen_by(keyset: KeySet) -> tuple[Key, ...]:
+    """Lost keys whose signatures the DNSKEY RRset lives on: it can't change before the DS of
+    a key that can sign is everywhere."""
+    if any(
+        key.visible(RecordKind.KRRSIG)
+        and key.visible(RecordKind.DNSKEY)
+        and key.state(RecordKind.DS) is _O
+        and not key.lost
+        for key in keyset.keys
+    ):
+        return ()
+    return tuple(
+        key
+        for key in keyset.keys
+        if key.lost and key.visible(RecordKind.KRRSIG) and key.state(RecordKind.DS) is not _H
+    )
+
+
+def _can_be_signed(at: Situation) -> str | None:
+    """RFC 6781 section 4.2.1.2: nobody can sign another DNSKEY RRset while the key that does
+    is lost, but a key whose DS every cache has."""
+    if not frozen_by(at.keyset):
+        return None
+    if not at.key.lost and at.key.state(RecordKind.DS) is _O:
+        return None
+    if at.insecure and all(key.state(RecordKind.DS) in (None, _H) for key in at.keyset.keys):
+        return None
+    return "the key that signs the DNSKEY RRset is lost"
 
 
 # --- into rumoured --------------------------------------------------------------------------
@@ -63,27 +95,15 @@ def _keys_signed_once_published(at: Situation) -> str | None:
 
 def _signs_once_known(at: Situation) -> str | None:
     """Signatures that caches can't check yet are harmless only where no other key of the
-    algorithm signs."""
+    algorithm signs, or where nobody is shown the algorithm."""
     if at.key.state(RecordKind.DNSKEY) is _O:
         return None
-    if all(other.state(RecordKind.ZRRSIG) in (None, _H) for other in at.others()):
+    others = at.others()
+    if all(other.state(RecordKind.ZRRSIG) in (None, _H) for other in others):
+        return None
+    if all(key.state(RecordKind.DNSKEY) is _H for key in (at.key, *others)):
         return None
     return "its DNSKEY is not in all caches yet"
-
-
-def _algorithm_signs_first(at: Situation) -> str | None:
-    """RFC 6781 section 4.1.4: a strict validator wants signatures of every algorithm in the
-    DNSKEY RRset (RFC 4035 section 2.2), so they are everywhere before the DNSKEY appears."""
-    algorithm = at.key.algorithm
-    if all(
-        key.algorithm == algorithm or key.state(RecordKind.DNSKEY) is _H for key in at.keyset.keys
-    ):
-        return None
-    if any(
-        key.algorithm == algorithm and key.state(RecordKind.ZRRSIG) is _O for key in at.keyset.keys
-    ):
-        return None
-    return "signatures of its algorithm are not in all caches yet"
 
 
 def _own_ds_first(at: Situation) -> str | None:
@@ -98,40 +118,20 @@ def _dnskey_first(at: Situation) -> str | None:
     return "its DNSKEY is not in all caches yet"
 
 
-def _all_algorithms_sign(at: Situation) -> str | None:
-    """Whoever is led here must find signatures of every algorithm that is in the DNSKEY RRset
-    (first DS: published + max(TTL(DNSKEY) + publish safety, max zone TTL))."""
-    shown = {key.algorithm for key in at.keyset.keys if key.state(RecordKind.DNSKEY) is not _H}
-    signing = {key.algorithm for key in at.keyset.keys if key.state(RecordKind.ZRRSIG) is _O}
-    swapping = {
-        key.algorithm
-        for key in at.keyset.keys
-        if key.state(RecordKind.ZRRSIG) in (_R, _U) and key.state(RecordKind.DNSKEY) is _O
-    }
-    if shown <= signing | (swapping if _is_anchored(at.keyset) else set()):
-        return None
-    return "signatures of its algorithm are not in all caches yet"
-
-
-def _is_anchored(keyset: KeySet) -> bool:
-    return any(key.state(RecordKind.DS) is _O for key in keyset.keys)
-
-
 # --- into unretentive -----------------------------------------------------------------------
 
 
 def _another_ds(at: Situation) -> str | None:
-    """The rules alone would let the old DS go while the new one is only rumoured."""
+    """The rules alone would let the old DS go while the new one is only rumoured. A key that
+    is lost leads nowhere for long."""
     if at.insecure:
         return None
-    if any(other.state(RecordKind.DS) is _O for other in at.others()):
-        return None
-    incoming = (
-        key
-        for key in at.keyset.keys
-        if key.algorithm != at.key.algorithm and key.goal is Goal.OMNIPRESENT
-    )
-    if any(key.state(RecordKind.DS) is _O for key in incoming):
+    rest = [key for key in at.keyset.keys if key.state(RecordKind.DS) is _O and not key.lost]
+    if any(
+        key.fingerprint != at.key.fingerprint
+        and (key.algorithm == at.key.algorithm or key.goal is Goal.OMNIPRESENT)
+        for key in rest
+    ):
         return None
     return "no other DS is in all caches"
 
@@ -143,20 +143,19 @@ def _ds_first(at: Situation) -> str | None:
         return None
     new = None if at.key.successor is None else at.keyset.key(at.key.successor)
     doubled = at.policy.ds is DsMode.DOUBLE_DS or at.key.lost
-    if doubled and new is not None and new.state(RecordKind.DS) is _O:
+    if doubled and new is not None and not new.lost and new.state(RecordKind.DS) is _O:
         return None
     return "its DS may still be cached"
 
 
 def _zone_stays_signed(at: Situation) -> str | None:
-    """RFC 6781 section 4.1.4: the last signatures of an algorithm go after its DNSKEY records
-    are out of all caches; others are replaced by a key's that signs."""
+    """Without a DS the rules ask for nothing; a version that shows an algorithm has signatures
+    of it all the same (RFC 4035 section 2.2)."""
     if any(other.visible(RecordKind.ZRRSIG) for other in at.others()):
         return None
-    mates = [at.key, *at.others()]
-    if all(key.state(RecordKind.DNSKEY) is _H for key in mates):
-        return None
-    return "DNSKEY records of its algorithm may still be cached"
+    if any(key.visible(RecordKind.DNSKEY) for key in (at.key, *at.others())):
+        return "no other key of its algorithm signs the zone"
+    return None
 
 
 def _zone_key_stays(at: Situation) -> str | None:
@@ -188,10 +187,10 @@ def _key_set_stays_signed(at: Situation) -> str | None:
 CONDITIONS = (
     Condition("KRRSIG after DNSKEY", RecordKind.KRRSIG, _R, _keys_signed_once_published),
     Condition("signing after DNSKEY", RecordKind.ZRRSIG, _R, _signs_once_known),
-    Condition("algorithm signs first", RecordKind.DNSKEY, _R, _algorithm_signs_first),
+    Condition("a lost key", RecordKind.DNSKEY, _R, _can_be_signed),
+    Condition("a lost key", RecordKind.DNSKEY, _U, _can_be_signed),
     Condition("double DS", RecordKind.DNSKEY, _R, _own_ds_first, "policy"),
     Condition("DS after DNSKEY", RecordKind.DS, _R, _dnskey_first),
-    Condition("DS after signatures", RecordKind.DS, _R, _all_algorithms_sign),
     Condition("another DS", RecordKind.DS, _U, _another_ds),
     Condition("DNSKEY after DS", RecordKind.DNSKEY, _U, _ds_first),
     Condition("KRRSIG after DS", RecordKind.KRRSIG, _U, _ds_first),

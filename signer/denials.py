@@ -58,6 +58,9 @@ def advance(
             says = "the switch before it has not ended"
             name = _NAMES[policy.nsec3 is None]
             blockers.append(Blocker("", None, State.RUMOURED, RULE, f"{name}: {says}", None))
+        elif any(key.lost and key.visible(RecordKind.ZRRSIG) for key in found.keys):
+            name, says = _NAMES[policy.nsec3 is None], "a key that signs the zone is lost"
+            blockers.append(Blocker("", None, State.RUMOURED, RULE, f"{name}: {says}", None))
         else:
             old = attrs.evolve(current, record=Record(State.UNRETENTIVE, now, highest))
             new = Denial(policy.nsec3, Record(State.RUMOURED, now, highest))

@@ -27,6 +27,7 @@ _GONE = "gone"
 _DS_ANYWHERE = "ds-anywhere"
 _DS_TTL = "ds-ttl"
 _DNSKEY_TTL = "dnskey-ttl"
+_PARENT_LOOKED = "parent-looked"
 
 
 def cached_ds(answer: ParentAnswer) -> list[list[bytes]]:
@@ -153,6 +154,9 @@ class Evidence:
             zone_ttl=zone_ttl,
             dnskey_ttl=dnskey_ttl,
             dnskey_ttl_since=lowered,
+            parent_looked=max(
+                (one.since for one in seen if one.what == _PARENT_LOOKED), default=None
+            ),
             island=island,
             dnskey_expires=None
             if dnskey_expires is None
@@ -167,6 +171,7 @@ class Evidence:
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
+            tables.observe_again(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))
             for key in keyset.keys:
                 if key.record(RecordKind.DS) is None:
                     continue
@@ -213,6 +218,8 @@ class Evidence:
                     tables.observe(db, self.origin, seen)
                 else:
                     tables.unsee(db, self.origin, _DS_ANYWHERE, key.fingerprint)
+
+            tables.observe_again(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))
 
         await self.database.run(step)
         return tuple(key.fingerprint for key in keys)

@@ -11,6 +11,7 @@ decide when it may go; nothing here waits for caches.
 import attrs
 
 from signer.actions import PERSON, POLICY, TIME, Action, Blocker, Generate, Purge
+from signer.conditions import frozen_by
 from signer.keyset import Goal, Key, KeySet, RecordKind, Role, State, roles
 from signer.observations import Observations
 from signer.policy import ALGORITHM_NAMES, Policy, duration_text
@@ -70,9 +71,35 @@ def set_goals(keyset: KeySet, policy: Policy, seen: Observations, now: float) ->
     for role in roles(policy.keys):
         keyset = _fill(keyset, role, algorithm, policy, now, actions, blockers)
         keyset = _stand_by(keyset, role, algorithm, policy, actions)
+    rescues = _rescue(keyset, actions)
     if all(active(keyset, role, algorithm) is not None for role in roles(policy.keys)):
-        keyset = _dismiss(keyset, algorithm, policy)
+        keyset = _dismiss(keyset, algorithm, policy, rescues)
     return Goals(keyset, tuple(actions), tuple(blockers))
+
+
+def _rescue(keyset: KeySet, actions: list[Action]) -> frozenset[str]:
+    """Keys that can sign the DNSKEY RRset in place of a lost one, whatever the policy has
+    places for: only a key of the lost one's algorithm can, since the DS of another would
+    lead nowhere yet. Where there is none, it is to be made."""
+    found: set[str] = set()
+    for lost in frozen_by(keyset):
+        able = [
+            key
+            for key in keyset.keys
+            if key.algorithm == lost.algorithm
+            and key.record(RecordKind.DS) is not None
+            and not key.lost
+            and key.goal is Goal.OMNIPRESENT
+            and (
+                lost.successor == key.fingerprint
+                or key.state(RecordKind.DNSKEY) is not State.HIDDEN
+            )
+        ]
+        found |= {key.fingerprint for key in able}
+        wanted = Generate(lost.role, lost.algorithm, lost.fingerprint)
+        if not able and wanted not in actions:
+            actions.append(wanted)
+    return frozenset(found)
 
 
 def active(keyset: KeySet, role: Role, algorithm: int) -> Key | None:
@@ -116,6 +143,10 @@ def _fill(
     current = active(keyset, role, algorithm)
     if current is None:
         return _occupy(keyset, role, algorithm, actions)
+    if any(lost.successor == current.fingerprint for lost in frozen_by(keyset)):
+        evidence = "it replaces a lost key first"
+        blockers.append(Blocker(current.fingerprint, None, None, POLICY, evidence, None, "lost"))
+        return keyset
     if not current.lost and not current.retire:
         blocker = _still_lives(current, policy, now)
         if blocker is not None:
@@ -190,12 +221,16 @@ def _stand_by(
     return keyset
 
 
-def _dismiss(keyset: KeySet, algorithm: int, policy: Policy) -> KeySet:
+def _dismiss(keyset: KeySet, algorithm: int, policy: Policy, rescues: frozenset[str]) -> KeySet:
     """What the policy has no place for: other algorithms and layouts, predecessors, standby
     keys that are not wanted any more."""
     wanted = roles(policy.keys)
 
     def has_place(key: Key) -> bool:
+        if key.fingerprint in rescues:
+            return True
+        if key.lost and active(keyset, key.role, key.algorithm) is not key:
+            return False
         if key.role not in wanted or key.algorithm != algorithm:
             return False
         return not key.standby or key.role.value.lower() in policy.standby

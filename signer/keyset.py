@@ -287,15 +287,6 @@ class KeySet:
                 found.append((key, duty))
         return tuple(found)
 
-    def frozen_by(self) -> tuple[Key, ...]:
-        """Lost keys whose signatures the zone still lives on: until they are replaced, what
-        only they have signed can't be signed anew."""
-        return tuple(
-            key
-            for key in self.keys
-            if key.lost and (key.visible(RecordKind.KRRSIG) or key.visible(RecordKind.ZRRSIG))
-        )
-
     def announced(self) -> tuple[Key, ...]:
         """Whose CDS and CDNSKEY records are in the zone (RFC 7344). None when the zone has
         no DNSKEY to sign them with."""

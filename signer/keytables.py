@@ -20,6 +20,12 @@ from signer.keyset import (
 from signer.policy import Nsec3
 from signer.tables import add_zone, zone_text
 
+# Named, since a migrated table has its columns in another order.
+_KEY = (
+    "zone, fingerprint, role, dnskey, created, position, goal, predecessor, successor, standby, "
+    "lost, retire, active_since, removed_since"
+)
+
 
 def load_keyset(db: sqlite3.Connection, zone: dns.name.Name) -> KeySet:
     """An empty one for a zone that is not known."""
@@ -41,9 +47,11 @@ def load_keyset(db: sqlite3.Connection, zone: dns.name.Name) -> KeySet:
 
 def _keys(db: sqlite3.Connection, zone: str) -> tuple[Key, ...]:
     records: dict[tuple[str, RecordKind], Record] = {
-        (fingerprint, RecordKind(record)): Record(State(state), since, ttl)
-        for fingerprint, record, state, since, ttl in db.execute(
-            "SELECT fingerprint, record, state, since, ttl FROM key_records WHERE zone = ?", (zone,)
+        (fingerprint, RecordKind(record)): Record(State(state), since, ttl, bool(partial))
+        for fingerprint, record, state, since, ttl, partial in db.execute(
+            "SELECT fingerprint, record, state, since, ttl, partial FROM key_records "
+            "WHERE zone = ?",
+            (zone,),
         )
     }
     keys = []
@@ -109,11 +117,12 @@ def save_keyset(db: sqlite3.Connection, keyset: KeySet) -> None:
             *(key.goal.value, key.predecessor, key.successor, key.standby, key.lost, key.retire),
             *(key.active_since, key.removed_since),
         )
-        db.execute(f"INSERT INTO keys VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        db.execute(f"INSERT INTO keys ({_KEY}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
         db.executemany(
-            "INSERT INTO key_records VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO key_records (zone, fingerprint, record, state, since, ttl, partial) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (zone, key.fingerprint, kind.value, record.state.value, record.since, record.ttl)
+                (zone, key.fingerprint, kind.value, *_record(record), record.partial)
                 for kind, record in key.records
             ],
         )

@@ -18,7 +18,8 @@ class Observations:
     `shown`: all our servers show a version with the record; of a ZRRSIG, one in which no
     RRset lacks it. For a DS: every server of the parent shows it. `gone`: none of them shows
     it. A subject is in one of the two or in neither, and what was seen before the record's
-    last change counts for nothing, except for DS, which others publish.
+    last change counts for nothing. `parent_looked`: when every server of the parent was last
+    asked and answered.
 
     `denial`: all our servers show a version with that kind. `foreign`: the same of a foreign
     DNSKEY, by rdata, and `foreign_gone`. `ds_anywhere`: keys whose DS is at one of the
@@ -35,6 +36,7 @@ class Observations:
     foreign_gone: Mapping[bytes, float] = attrs.field(factory=dict)
     ds_anywhere: frozenset[str] = frozenset()
     ds_ttl: int = 0
+    parent_looked: float | None = None
     zone_ttl: int = 0
     dnskey_ttl: int = 0
     dnskey_ttl_since: float | None = None

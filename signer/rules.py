@@ -109,22 +109,28 @@ def _pair(keys: Rows, olds: Iterable[str], news: Iterable[str]) -> bool:
 
 @attrs.frozen
 class Alternative:
-    """One way in which a rule holds, for the keys of one algorithm."""
+    """One way in which a rule holds, for the keys of one algorithm or of the whole zone."""
 
     name: str
     holds: Callable[[Rows], bool]
+    whole_zone: bool = False
 
 
 @attrs.frozen
 class Rule:
-    """Holds when one of its alternatives does."""
+    """Holds for an algorithm when one of its alternatives does; `says` is what else would
+    be."""
 
     name: str
     says: str
     alternatives: tuple[Alternative, ...]
 
-    def holds(self, keys: Rows) -> bool:
-        return any(alternative.holds(keys) for alternative in self.alternatives)
+    def holds(self, zone: Rows, algorithm: int) -> bool:
+        mates = tuple(key for key in zone if key.algorithm == algorithm)
+        return any(
+            alternative.holds(zone if alternative.whole_zone else mates)
+            for alternative in self.alternatives
+        )
 
 
 def ds_there(keys: Rows) -> bool:
@@ -152,8 +158,10 @@ def ds_hidden_or_chained(keys: Rows) -> bool:
     return all(key.hidden(_DS) or key.matches("O-O-") for key in keys)
 
 
-def all_ds_hidden(keys: Rows) -> bool:
-    """Equation 3a: nobody is led to a key of this algorithm."""
+def unanchored(keys: Rows) -> bool:
+    """Equation 3a, of the whole zone: nobody is led to any key. The paper asks this of one
+    algorithm; a strict validator wants signatures of every algorithm in the DNSKEY RRset
+    (RFC 4035 section 2.2), whichever the DS are of (RFC 6781 section 4.1.4)."""
     return all(key.hidden(_DS) for key in keys)
 
 
@@ -178,10 +186,14 @@ def dnskey_hidden_or_signing(keys: Rows) -> bool:
     return all(key.hidden(_DNSKEY) or key.states[_DNSKEY] in signing for key in keys)
 
 
-R1 = Rule("R1", "there is a DS", (Alternative("a DS is everywhere or appears", ds_there),))
+R1 = Rule(
+    "R1",
+    "there would be no DS",
+    (Alternative("a DS is everywhere or appears", ds_there, whole_zone=True),),
+)
 R2 = Rule(
     "R2",
-    "every DS in a cache leads to a DNSKEY",
+    "a DS in a cache could lead to no DNSKEY",
     (
         Alternative("a key is everywhere, with its DS", dnskey_everywhere),
         Alternative("DS swapped between two keys that are everywhere", ds_swapped),
@@ -191,9 +203,9 @@ R2 = Rule(
 )
 R3 = Rule(
     "R3",
-    "every DNSKEY in a cache finds signatures",
+    "a DNSKEY in a cache could find no signatures",
     (
-        Alternative("all DS hidden", all_ds_hidden),
+        Alternative("all DS hidden", unanchored, whole_zone=True),
         Alternative("a key and its signatures are everywhere", signed_everywhere),
         Alternative("DNSKEY swapped under signatures of both", zone_key_swapped),
         Alternative("signatures swapped under DNSKEY of both", signatures_swapped),
@@ -207,25 +219,21 @@ def forbids(
 ) -> Rule | None:
     """The rule that forbids a change of one record, if any does: one that holds now must
     hold after it, and nothing goes into unretentive while one holds neither before nor
-    after. R1 looks at all algorithms, the others at the changed key's; where the zone is
-    meant to be insecure, R1 holds always."""
-    changed = tuple(
-        row.with_state(kind, to) if row.fingerprint == fingerprint else row for row in before
-    )
-    algorithm = next(row.algorithm for row in before if row.fingerprint == fingerprint)
-
-    def judge(rule: Rule, was: bool, will_be: bool, leaving: bool) -> Rule | None:
-        return rule if not will_be and (was or leaving) else None
-
+    after. R1 is about DS, and holds always where the zone is meant to be insecure. A DS leads
+    to the keys of all algorithms, another record matters to those of its own."""
+    own = next(row for row in before if row.fingerprint == fingerprint)
+    after = tuple(row.with_state(kind, to) if row is own else row for row in before)
     leaving = to is State.UNRETENTIVE
-    if not insecure and kind is RecordKind.DS:
-        found = judge(R1, R1.holds(before), R1.holds(changed), leaving)
-        if found is not None:
-            return found
-    old = tuple(row for row in before if row.algorithm == algorithm)
-    new = tuple(row for row in changed if row.algorithm == algorithm)
-    for rule in (R2, R3):
-        found = judge(rule, rule.holds(old), rule.holds(new), leaving)
-        if found is not None:
-            return found
-    return None
+
+    def breaks(rule: Rule, algorithm: int) -> bool:
+        return not rule.holds(after, algorithm) and (leaving or rule.holds(before, algorithm))
+
+    if kind is RecordKind.DS:
+        if not insecure and breaks(R1, own.algorithm):
+            return R1
+        algorithms = sorted({row.algorithm for row in before})
+        for rule in (R2, R3):
+            if any(breaks(rule, algorithm) for algorithm in algorithms):
+                return rule
+        return None
+    return next((rule for rule in (R2, R3) if breaks(rule, own.algorithm)), None)

@@ -61,6 +61,7 @@ CREATE TABLE key_records (
     state TEXT NOT NULL CHECK (state IN ('hidden', 'rumoured', 'omnipresent', 'unretentive')),
     since REAL NOT NULL,
     ttl INTEGER NOT NULL,
+    partial INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (zone, fingerprint, record),
     FOREIGN KEY (zone, fingerprint) REFERENCES keys (zone, fingerprint)
 ) STRICT;
@@ -162,6 +163,7 @@ ALTER TABLE zones ADD COLUMN held TEXT;
 ALTER TABLE zones ADD COLUMN algorithm INTEGER;
 ALTER TABLE keys ADD COLUMN goal TEXT NOT NULL DEFAULT 'omnipresent'
     CHECK (goal IN ('omnipresent', 'hidden'));
+ALTER TABLE key_records ADD COLUMN partial INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE keys ADD COLUMN predecessor TEXT;
 ALTER TABLE keys ADD COLUMN successor TEXT;
 ALTER TABLE keys ADD COLUMN standby INTEGER NOT NULL DEFAULT 0;

@@ -43,6 +43,13 @@ def _records(keyset: KeySet) -> Iterator[tuple[str, Record]]:
         yield of_foreign(foreign.dnskey), foreign.record
 
 
+def _delegations(keyset: KeySet) -> Iterator[tuple[str, Record]]:
+    for key in keyset.keys:
+        record = key.record(RecordKind.DS)
+        if record is not None:
+            yield of_key(key, RecordKind.DS), record
+
+
 def contents(keyset: KeySet, policy: Policy) -> dict[str, bool]:
     """What a version made from this key set shows (True) and lacks (False)."""
     found = {
@@ -69,8 +76,8 @@ def awaited(keyset: KeySet, policy: Policy) -> dict[str, bool]:
 
 def moved(before: KeySet, after: KeySet) -> Iterator[str]:
     """Subjects whose state is another: what was seen before is no evidence of what came."""
-    old = {subject: record.state for subject, record in _records(before)}
-    for subject, record in _records(after):
+    old = {subject: record.state for subject, record in (*_records(before), *_delegations(before))}
+    for subject, record in (*_records(after), *_delegations(after)):
         if old.get(subject, State.HIDDEN) is not record.state:
             yield subject
 

@@ -69,8 +69,6 @@ def observed(key: Key, kind: RecordKind, to: State, seen: Observations) -> float
     since = where.get((key.fingerprint, kind))
     if since is None:
         return None
-    if kind is RecordKind.DS:
-        return max(since, record.since)
     return since if since >= record.since else None
 
 
@@ -94,7 +92,22 @@ def not_yet(
     if kind is RecordKind.DS and seen.ds_ttl:
         highest = seen.ds_ttl
     due = since + wait(kind, to, highest, policy)
-    return None if now >= due else NotYet(_passing(kind, to), due)
+    if to is State.HIDDEN and kind is RecordKind.DS and _last_ds(keyset, key):
+        # Who validated the keys with it believes them for their TTL (RFC 4035 section 4.3).
+        due += ttl(keyset, RecordKind.DNSKEY, policy, seen)
+    if now < due:
+        return NotYet(_passing(kind, to), due)
+    if kind is RecordKind.DS and (seen.parent_looked is None or seen.parent_looked < due):
+        # Others write to the parent: what was there before the wait has to be there after.
+        return NotYet("the parent's servers were not looked at since the wait ended", None)
+    return None
+
+
+def _last_ds(keyset: KeySet, key: Key) -> bool:
+    return all(
+        other.fingerprint == key.fingerprint or other.state(RecordKind.DS) in (None, State.HIDDEN)
+        for other in keyset.keys
+    )
 
 
 def _missing(kind: RecordKind, to: State) -> str:

@@ -89,6 +89,7 @@ class World:
     gone: dict[Subject, float] = attrs.field(factory=dict)
     denial_shown: dict[Nsec3 | None, float] = attrs.field(factory=dict)
     ds_ttl: int = 0
+    looked: float | None = None
     _queue: list[tuple[float, int, Callable[[], None]]] = attrs.field(factory=list)
     _count: int = 0
     _tick_at: float = -1.0
@@ -314,7 +315,10 @@ class World:
         denial = self.keyset.denial()
         nsec3 = self.policy.nsec3 if denial is None else denial.nsec3
         proof = "NSEC" if nsec3 is None else "NSEC3"
-        data = {Data(signed), Data(signed, proof)} if signed else {Data(signed)}
+        # Nobody signs a new chain with a lost key.
+        lost = {(key.fingerprint, key.algorithm) for key in self.keyset.keys if key.lost}
+        proved = signed if nsec3 == last.denial else signed - lost
+        data = {Data(signed), Data(proved, proof)} if signed else {Data(signed)}
         signatures = frozenset(krrsig) if keys else frozenset()
         return Version(
             last.serial + 1,
@@ -330,7 +334,7 @@ class World:
 
     def _look(self) -> None:
         """Each of our servers, and of the parent's, if they answer today."""
-        now, lived = self.now, self.lived()
+        lived = self.lived()
         held = [self.holds[f"ns{number}"] for number in range(self.setting.servers)]
         for key in self.keyset.keys:
             name = (key.fingerprint, key.algorithm)
@@ -355,11 +359,12 @@ class World:
                 continue
             name = (key.fingerprint, key.algorithm)
             there = [name in keys for keys in self.parents.values()]
-            self._note(self.shown, key, DS, -1.0, all(there), lived)
-            self._note(self.gone, key, DS, -1.0, not any(there), lived)
+            changed = key.record(DS).since
+            self._note(self.shown, key, DS, changed, all(there), lived)
+            self._note(self.gone, key, DS, changed, not any(there), lived)
+        self.looked = lived
         if any(self.parents.values()):
             self.ds_ttl = self.setting.parent_ttl
-        del now
 
     def _note(
         self,
@@ -384,6 +389,7 @@ class World:
             denial=self.denial_shown,
             ds_anywhere=frozenset(fingerprint for fingerprint, _ in anywhere),
             ds_ttl=self.ds_ttl,
+            parent_looked=self.looked,
             zone_ttl=max(version.ttls[1] for version in self.versions[-60:]),
             dnskey_ttl=max(version.ttls[0] for version in self.versions[-60:]),
             island=self.setting.island,
@@ -395,11 +401,8 @@ class World:
         """The registrar says yes to everything; what happens is another matter."""
         keys = [self.keyset.key(fingerprint) for fingerprint in fingerprints]
         wanted = frozenset((key.fingerprint, key.algorithm) for key in keys if key is not None)
-        if wanted == self.ordered and not all(
-            self.taken.get(server) == self.orders for server in self.parents
-        ):
-            if self.calm or self.rng.random() < 0.8:
-                return
+        if not self.calm and wanted == self.ordered and self.rng.random() < 0.8:
+            return  # ordered before; asked again now and then
         self.ordered = wanted
         self.orders += 1
         number = self.orders
@@ -413,7 +416,7 @@ class World:
             self.at(self.now + delay, lambda s=server: self._take(s, wanted, number))
 
     def _take(self, server: str, wanted: frozenset[KeyId], number: int) -> None:
-        if self.taken.get(server, 0) <= number:
+        if number == self.orders:  # a newer order takes the place of one that waits
             self.taken[server] = number
             self._parent_serves(server, wanted)
 
@@ -456,7 +459,7 @@ class World:
             self._change(standby=chosen, standby_ds=rng.random() < 0.5)
         elif what == "lose":
             found = [key for key in self.keyset.keys if key.goal is Goal.OMNIPRESENT]
-            if found and not self.keyset.frozen_by():
+            if found and not any(key.lost for key in found):
                 self.keyset = operations.lose(self.keyset, rng.choice(found).fingerprint)
         elif what == "hold":
             self.keyset = operations.hold(self.keyset, "a person said so")

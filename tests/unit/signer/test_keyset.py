@@ -54,7 +54,9 @@ def with_ds(seen: Observations, at: float, ttl: int = 0) -> Observations:
     """The parent's servers all show the DS of key 1."""
     shown = {**seen.shown, (f"{1:064x}", DS): at}
     anywhere = frozenset({f"{1:064x}"})
-    return attrs.evolve(seen, shown=shown, ds_anywhere=anywhere, ds_ttl=ttl)
+    return attrs.evolve(
+        seen, shown=shown, ds_anywhere=anywhere, ds_ttl=ttl, parent_looked=float("inf")
+    )
 
 
 def kinds(step: Advance) -> set[type[Action]]:
