@@ -73,8 +73,8 @@ zone:
         return [*command, "-o", f"{folder}/ours.signed"]
 
     def bind() -> list[str]:
-        command = ["dnssec-signzone", "-P", "-z", "-o", ORIGIN, "-K", str(folder)]
-        return [*command, "-f", f"{folder}/bind.signed", str(zone), key]
+        command = ["dnssec-signzone", "-P", "-S", "-z", "-o", ORIGIN, "-K", str(folder)]
+        return [*command, "-f", f"{folder}/bind.signed", str(zone)]
 
     def ldns() -> list[str]:
         command = ["ldns-signzone", "-o", ORIGIN, "-f", f"{folder}/ldns.signed"]

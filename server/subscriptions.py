@@ -5,6 +5,7 @@ time is over, and it tries again with growing pauses.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -169,8 +170,15 @@ class Subscription:
                     )
             finally:
                 await self._hang_up()
-            await asyncio.sleep(pause)
+            await self._rest(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _rest(self, pause: float) -> None:
+        """A NOTIFY says that the manager is back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None

@@ -40,9 +40,10 @@ def decide(
     served: frozenset[bytes],
     parent: ParentAnswer,
     now: int,
+    copies: tuple[int, ...] = (),
 ) -> Proceed | Hold:
-    """`served` are the DNSKEY rdata in the versions on disk and at our servers; `now` is in
-    Unix seconds, for the hold."""
+    """`served` are the DNSKEY rdata in the versions on disk, `copies` the serials that our
+    servers hold where there is no version on disk; `now` is in Unix seconds, for the hold."""
     lost = [key for key in ours if key.unreadable is not None]
     if lost:
         return Hold(
@@ -70,6 +71,16 @@ def decide(
             f"{_tags(gone)} should be in what is served and is not: the database is older than "
             "the zone",
             "restore the newest backup, or the database that belongs to this zone",
+            now,
+            signing=False,
+        )
+    if copies and not ours:
+        return Hold(
+            f"servers hold serial {', '.join(map(str, sorted(copies)))} of it, and there is no key "
+            "here: its state was lost",
+            "restore a backup (zoneward restore), or import the keys (zoneward keys import); to "
+            "start anew, remove the servers' copies of the zone (STATE/server/zones) and restart "
+            "them",
             now,
             signing=False,
         )

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor as ThreadExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +91,7 @@ class ZoneSigner:
         self._executor_of_steps = Executor(self._ring, self._evidence, config.policy)
         self._variants: dict[str, Variant] = {}
         self._parent_says: ParentAnswer = Unknown("not asked yet")
+        self._copies: tuple[int, ...] = ()
         self._servers = servers or OwnServers()
         self._servers_say: ServersAnswer = Nobody()
         # Seconds of the boot clock: setting the wall clock back must not stop the asking.
@@ -119,11 +120,13 @@ class ZoneSigner:
     def keyset(self) -> KeySet:
         return self._ring.keyset
 
-    async def start(self, served: Mapping[str, engine.Zone]) -> None:
+    async def start(self, served: Mapping[str, engine.Zone], copies: Collection[int] = ()) -> None:
         """Compare our keys with the DNSKEY served (variant -> version) and the parent's DS;
-        generate first keys where that is safe, else hold. May be called again: a hold whose
-        cause went away is lifted."""
+        generate first keys where that is safe, else hold. `copies` are serials that servers
+        hold where we have no version. May be called again: a hold whose cause went away is
+        lifted."""
         async with self._lock:
+            self._copies = tuple(copies)
             if self._memory is None:
                 path = None if self._memory_path is None else str(self._memory_path)
                 self._memory = await self._blocking(lambda: engine.VerifyMemory(path))
@@ -201,8 +204,8 @@ class ZoneSigner:
             return
         if ask:
             await self._evidence.parent(self.keyset, self._parent_says)
-        served = self._served() | await self._shown_elsewhere()
-        decision = decide(self.origin, self._ring.ours(), served, self._parent_says, now)
+        ours, served = self._ring.ours(), self._served() | await self._shown_elsewhere()
+        decision = decide(self.origin, ours, served, self._parent_says, now, self._copies)
         if isinstance(decision, Hold):
             await self._hold(decision)
             return
@@ -261,7 +264,11 @@ class ZoneSigner:
     async def _acknowledge(self) -> None:
         """What our own server has taken counts where nobody else is asked."""
         if isinstance(self._servers_say, Nobody):
-            serials = {name: one.observed_serial for name, one in self._variants.items()}
+            # What a server holds of an earlier life shows nothing of our keys.
+            serials = {
+                name: None if one.behind else one.observed_serial
+                for name, one in self._variants.items()
+            }
             await self._evidence.acknowledged(self.keyset, self.config.policy, serials)
 
     def _has_parent(self) -> bool:
@@ -433,15 +440,16 @@ class ZoneSigner:
 
     # --- what is seen and said --------------------------------------------------------------
 
-    async def observed(self, variant: str, serial: int) -> bool:
-        """Our server was seen to hold this version (it asked for this SOA, or answered it).
-        True when that is newer than ours, as after lost state: `sign` then, and the version
-        gets a serial above it."""
+    async def observed(self, variant: str, serial: int, *, foreign: bool = False) -> bool:
+        """Our server was seen to hold this version (it asked for this SOA, or answered it);
+        `foreign`: of an earlier life, though its serial is ours. True when it is newer than
+        ours or foreign, as after lost state: `sign` then, and the version gets a serial above
+        it."""
         async with self._lock:
             state = self._variant(variant)
-            if state.observed_serial == serial:
+            if (state.observed_serial, state.observed_foreign) == (serial, foreign):
                 return state.behind
-            state.observed_serial = serial
+            state.observed_serial, state.observed_foreign = serial, foreign
             await self._acknowledge()
             await self._advance()
             return state.behind

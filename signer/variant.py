@@ -18,6 +18,7 @@ class Variant:
     verified: Verified | None = None
     earliest_expiration: int | None = None
     observed_serial: int | None = None
+    observed_foreign: bool = False
     content_hold: Hold | None = None
     retry_at: int = 0
     signatures_made: int = 0
@@ -27,9 +28,12 @@ class Variant:
 
     @property
     def behind(self) -> bool:
-        """Whether our server holds a newer version than we do, as after lost state."""
+        """Whether our server holds a newer version than we do, or another under the same
+        serial, as after lost state."""
         base, seen = self.base, self.observed_serial
-        return base is not None and seen is not None and newer(seen, base.serial)
+        if base is None or seen is None:
+            return False
+        return newer(seen, base.serial) or (self.observed_foreign and seen == base.serial)
 
     def took(self, outcome: Outcome, retry_at: int) -> None:
         """Count what came of a pass."""

@@ -18,11 +18,22 @@ class NextVersion:
     diff: engine.Diff | None
 
 
-def next_version(current: engine.Zone | None, read: engine.Zone, place: str) -> NextVersion | None:
+def next_version(
+    current: engine.Zone | None, read: engine.Zone, place: str, *, above: int | None = None
+) -> NextVersion | None:
     """The version to serve after `current` now that the source gives `read`; None when
     nothing changed. Content decides: where it moved and the serial did not, the serial is
-    made to. A presigned zone can't be renumbered (its SOA is signed): SourceError."""
-    if current is None:
+    made to; `above` is a serial that it has to pass, with a content of which nothing is
+    known. A presigned zone can't be renumbered (its SOA is signed): SourceError."""
+    if above is not None and not newer(read.serial, above):
+        if read.signature_count:
+            raise SourceError(
+                place,
+                f"servers hold serial {above} of it, and serial {read.serial} is not newer",
+                "sign it elsewhere under a newer serial; it can't be renumbered here",
+            )
+        return NextVersion(renumbered(read, following(above)), None)
+    if current is None or above is not None:
         return NextVersion(read, None)
     if newer(read.serial, current.serial):
         return NextVersion(read, current.difference(read))

@@ -31,6 +31,9 @@ class VersionKeeper:
         self._store: engine.ZoneStore | None = None
         self._current: engine.Zone | None = None
         self._expiration: tuple[engine.Zone, int | None] | None = None
+        # Whether a server may have had the version from us. One that was made in a directory
+        # that was empty is new: who holds its serial has it from a life that is lost.
+        self.handed_out = False
 
     @property
     def current(self) -> engine.Zone | None:
@@ -53,6 +56,7 @@ class VersionKeeper:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store = engine.ZoneStore(str(self.directory))
             self._current = self._store.load()
+            self.handed_out = self._current is not None
             return self._current
 
     def write(self, zone: engine.Zone, diff: engine.Diff | None) -> None:

@@ -139,11 +139,10 @@ def _swap(state: StateDirectory, fresh: Path) -> None:
     if os.geteuid() == 0:
         for path in (fresh, *fresh.rglob("*")):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    replaced = state.root / "manager.replaced"
-    shutil.rmtree(replaced, ignore_errors=True)
-    state.manager.rename(replaced)
+    shutil.rmtree(state.replaced, ignore_errors=True)
+    state.manager.rename(state.replaced)
     fresh.rename(state.manager)
-    shutil.rmtree(replaced, ignore_errors=True)
+    shutil.rmtree(state.replaced, ignore_errors=True)
     # The server's half of the link is written anew at the next start.
     state.server_link.unlink(missing_ok=True)
 

@@ -23,6 +23,8 @@ from zoneward.zonetask import ZoneTask
 # seconds; and how long after an alarm of a zone the next one may ring.
 RETRY = 10.0
 PAUSE = 0.5
+# How long a zone that has no version here waits for what servers say they hold of it.
+PATIENCE = 3.0
 
 _log = logging.get("zone")
 
@@ -46,8 +48,11 @@ class NameGroup:
         signer: ZoneSigner | None,
         tasks: Mapping[str, ZoneTask],
         moved: Callable[[], None],
+        *,
+        servers: bool = True,
     ) -> None:
-        """`moved` is called when `due` may be another than before."""
+        """`moved` is called when `due` may be another than before; `servers`: there may be some
+        that know the zone."""
         self.plan = plan
         self._moved = moved
         self.signer = signer
@@ -56,6 +61,9 @@ class NameGroup:
         self._alarm = asyncio.Event()
         self._started = False
         self._quiet_until: datetime | None = None
+        self._held_by_servers: dict[str, int | None] = {}
+        self._word = asyncio.Event()
+        self._patience = PATIENCE if servers else 0.0
 
     @property
     def origin(self) -> dns.name.Name:
@@ -89,6 +97,11 @@ class NameGroup:
         """Something is due: look at the keys, re-sign what expires."""
         self._alarm.set()
 
+    def heard(self, block: str, serial: int | None) -> None:
+        """A server of a block has said which version it holds."""
+        self._held_by_servers[block] = serial
+        self._word.set()
+
     def rekey(self) -> None:
         """The key set was changed by a person: every variant is signed again."""
         for task in self.tasks.values():
@@ -119,9 +132,10 @@ class NameGroup:
         if self.signer is None:
             self._started = True
             return
+        await self._hear_servers()
         while True:
             try:
-                await self.signer.start(self._served())
+                await self.signer.start(self._served(), self._copies())
             except (KeystoreError, StateError, engine.EngineError, OSError) as error:
                 self._say(one_line(error))
                 await asyncio.sleep(RETRY)
@@ -141,7 +155,7 @@ class NameGroup:
             try:
                 held = signer.held
                 if held is not None:
-                    await signer.start(self._served())
+                    await signer.start(self._served(), self._copies())
                 changed = await signer.tick()
             except (KeystoreError, StateError, engine.EngineError, OSError) as error:
                 self._say(one_line(error))
@@ -154,6 +168,26 @@ class NameGroup:
                 # What stays due because it failed is not tried again at once.
                 self._quiet_until = datetime.now(UTC) + timedelta(seconds=RETRY)
             self._moved()
+
+    async def _hear_servers(self) -> None:
+        """Before a zone that is new here gets keys: a server may know it from a life whose
+        state is lost."""
+        new = {block for block, task in self.tasks.items() if task.keeper.current is None}
+        try:
+            async with asyncio.timeout(self._patience):
+                while new - self._held_by_servers.keys():
+                    self._word.clear()
+                    await self._word.wait()
+        except TimeoutError:
+            _log.debug(f"zone {self.origin}: no server has asked for it yet")
+
+    def _copies(self) -> tuple[int, ...]:
+        """Serials that servers hold of what is new here."""
+        return tuple(
+            serial
+            for block, serial in self._held_by_servers.items()
+            if serial is not None and self.tasks[block].keeper.current is None
+        )
 
     def _served(self) -> dict[str, engine.Zone]:
         return {

@@ -244,7 +244,15 @@ class Manager:
             tasks[block_id] = ZoneTask(
                 block_id, source, str(spec.path), keeper, signer, self._work, self._published
             )
-        return NameGroup(plan, signer, tasks, self.rearm.set)
+        return NameGroup(plan, signer, tasks, self.rearm.set, servers=self._servers_may_know())
+
+    def _servers_may_know(self) -> bool:
+        """Whether a server may have zones from a life before this one."""
+        try:
+            return self.plan.publish is not None or (self.state.server / "zones").exists()
+        except PermissionError:
+            # It is another user's: there may be anything.
+            return True
 
     def _signer(self, origin: dns.name.Name, sign: SignConfig, name: str) -> ZoneSigner:
         memory = self.state.memory(name)
@@ -302,6 +310,10 @@ class Manager:
 
     async def run(self) -> None:
         """Watch files and tell servers, until cancelled."""
+        for block in self._blocks.values():
+            if block.catalog.current is not None:
+                # To a server that waits between two attempts: there is somebody again.
+                self._tell(block, block.catalog_name, block.catalog.current.serial)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._notifier.run())
@@ -356,20 +368,30 @@ class Manager:
     def _tell(self, block: _Block, origin: dns.name.Name, serial: int) -> None:
         self._notifier.tell(Change(name_wire(str(origin)), serial, block.key))
 
-    def _observed(self, block: str, origin: bytes, serial: int) -> None:
+    def _observed(self, block: str, origin: bytes, serial: int | None, foreign: bool) -> None:
         name, _ = dns.name.from_wire(origin, 0)
         group = self.groups.get(name)
-        if group is None or group.signer is None or block not in group.tasks:
+        if group is None or block not in group.tasks:
             return
-        task = asyncio.create_task(self._take_note(group.signer, group.tasks[block], serial))
+        group.heard(block, serial)
+        if serial is None:
+            return
+        if group.signer is None:
+            group.tasks[block].server_holds(serial, foreign=foreign)
+            return
+        task = asyncio.create_task(
+            self._take_note(group.signer, group.tasks[block], serial, foreign)
+        )
         self._background.add(task)
         task.add_done_callback(self._observed_done)
 
-    async def _take_note(self, signer: ZoneSigner, task: ZoneTask, serial: int) -> None:
-        if await signer.observed(task.block, serial):
+    async def _take_note(
+        self, signer: ZoneSigner, task: ZoneTask, serial: int, foreign: bool
+    ) -> None:
+        if await signer.observed(task.block, serial, foreign=foreign):
             _log.warning(
-                f"zone {task.origin}: the server holds serial {serial}, which is newer than ours; "
-                "signing anew above it",
+                f"zone {task.origin}: the server holds a serial {serial} that is not of this "
+                "state; signing anew above it",
                 block=task.block,
             )
             task.ask()

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import sys
 
@@ -27,6 +28,14 @@ def end_with_parent(parent: int | None) -> None:
         raise Refusal(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         sys.exit(0)
+
+
+def allow_descriptors() -> None:
+    """Take all the descriptors that the system grants: peers' connections must not leave too
+    few for what is ours."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def lower_priority(by: int = 5) -> None:

@@ -18,7 +18,7 @@ from corefile import CorefileError
 from server.compile import CompileError
 from server.logs import configure
 from server.service import Service, ServiceError
-from zoneward.process import end_with_parent
+from zoneward.process import allow_descriptors, end_with_parent
 from zoneward.refusal import REFUSED, Refusal
 from zoneward.sdnotify import notify
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure("info")
     try:
         end_with_parent(given.parent)
+        allow_descriptors()
         service = Service(given.conf, dns_port=given.dns_port, environ=dict(os.environ))
         configure(service.options.log_level)
         service.bind()

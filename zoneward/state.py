@@ -29,6 +29,11 @@ class StateDirectory:
         return self.root / "manager"
 
     @property
+    def replaced(self) -> Path:
+        """What a restore puts aside while it puts the backup in its place."""
+        return self.root / "manager.replaced"
+
+    @property
     def server(self) -> Path:
         return self.root / "server"
 
@@ -98,6 +103,9 @@ class StateDirectory:
 
     def _prepare(self, manager: Account | None, server: Account | None) -> None:
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not self.manager.exists() and self.replaced.exists():
+            # A restore was cut off between its two renamings: nothing was restored.
+            self.replaced.rename(self.manager)
         for path, owner in ((self.manager, manager), (self.server, server)):
             path.mkdir(mode=0o700, exist_ok=True)
             path.chmod(0o700)

@@ -21,6 +21,7 @@ import attrs
 import engine
 from corefile.arguments import Endpoint
 from corefile.link import LinkKey
+from zones.serial import newer
 from zones.versions import VersionKeeper
 from zoneward import logging
 from zoneward.refusal import Refusal
@@ -35,7 +36,7 @@ _LENGTH = struct.Struct("!H")
 
 _log = logging.get("transfer")
 
-Observed = Callable[[str, bytes, int], None]
+Observed = Callable[[str, bytes, int | None, bool], None]
 
 
 @attrs.frozen
@@ -50,7 +51,9 @@ class Shelf:
 class TransferService:
     """Answers transfers of whatever is on the shelves, as they are at that moment.
 
-    `observed(block, origin, serial)` hears which version of a zone a server says it has.
+    `observed(block, origin, serial, foreign)` hears which version of a zone a server says it
+    has, None for none; `foreign` that it can't have it from this state, though the serial is
+    ours.
     """
 
     def __init__(self, executor: Executor, observed: Observed) -> None:
@@ -146,12 +149,17 @@ class TransferService:
             return True
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._executor, keeper.transfer, request.serial)
+        serial = request.serial
+        if request.kind != "soa":
+            same = found is not None and found[0].serial == serial
+            foreign = same and not keeper.handed_out
+            self._observed(shelf.block, request.origin, serial, foreign)
         if found is None:
             await _send(writer, protocol.refuse(request, _SERVFAIL, now))
             return True
         zone, history = found
-        if request.serial is not None:
-            self._observed(shelf.block, request.origin, request.serial)
+        if request.kind != "soa" and (serial is None or newer(zone.serial, serial)):
+            keeper.handed_out = True
         # A zone can be gigabytes of messages: made one by one, as the peer takes them.
         messages = await loop.run_in_executor(
             self._executor, protocol.answer, request, zone, history, now

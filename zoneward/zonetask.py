@@ -21,6 +21,7 @@ from signer.outcome import Held, Published, Refused, Unchanged
 from signer.service import ZoneSigner
 from signer.state import StateError
 from zones.plain import content_loss, next_version
+from zones.serial import newer
 from zones.source import Source, SourceError
 from zones.versions import VersionKeeper
 from zoneward import logging
@@ -72,6 +73,7 @@ class ZoneTask:
         self._source_serial: int | None = None
         self._lost: bytes | None = None
         self._accepted: bytes | None = None
+        self._above: int | None = None
 
     @property
     def origin(self) -> dns.name.Name:
@@ -82,6 +84,16 @@ class ZoneTask:
         self._load = self._load or load
         self._scope = max(self._scope, scope, key=_SCOPES.index)
         self._wake.set()
+
+    def server_holds(self, serial: int, *, foreign: bool) -> None:
+        """Of a zone that is not signed here: a server holds a newer version than ours, or
+        another under our serial (`foreign`), as after lost state. It gets one above that."""
+        current = self.keeper.current
+        if current is None:
+            return
+        if newer(serial, current.serial) or (foreign and serial == current.serial):
+            self._above = serial
+            self.ask(load=True)
 
     async def reload(self) -> str:
         """Read the source now; the line that says what came of it."""
@@ -181,7 +193,7 @@ class ZoneTask:
         outcome = await signer.sign(self.block, base, changes, scope, source_serial=serial)
         match outcome:
             case Published():
-                await self._off_loop(self.keeper.write, outcome.zone, outcome.diff)
+                await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
                 self.signed_rrsets += outcome.made
                 line = (
                     f"zone {self.origin} serial {outcome.zone.serial}: "
@@ -221,7 +233,9 @@ class ZoneTask:
             )
         self._lost = self._accepted = None
         try:
-            version = await self._off_loop(next_version, current, read, self.place)
+            version = await self._off_loop(
+                next_version, current, read, self.place, above=self._above
+            )
         except SourceError as error:
             return self._fail(str(error) + self._still_served())
         self.problem = None
@@ -229,7 +243,8 @@ class ZoneTask:
             return f"zone {self.origin} serial {read.serial}: nothing changed"
         if version.zone.signature_count:
             await self._gate(version.zone, current)
-        await self._off_loop(self.keeper.write, version.zone, version.diff)
+        await self._to_its_end(self.keeper.write, version.zone, version.diff)
+        self._above = None
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
         _log.info(line, block=self.block)
         await self._publish()
@@ -252,7 +267,7 @@ class ZoneTask:
 
     async def _publish(self) -> None:
         self._published(self)
-        await self._off_loop(self.keeper.fold)
+        await self._to_its_end(self.keeper.fold)
 
     def _fail(self, problem: str) -> str:
         """Take note of a problem; logged when it is another than the last."""
@@ -272,6 +287,16 @@ class ZoneTask:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait([work])
+            raise
+
+    async def _to_its_end(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For what writes: who cancels waits for it too. A thread can't be called back, and
+        the next task's keeper must not meet it in the same directory."""
+        writing = asyncio.ensure_future(self._off_loop(function, *args, **kwargs))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait((writing,))
             raise
 
 

@@ -1,10 +1,12 @@
 """Listeners, routes, versions coming and going, and what is counted and logged."""
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dns.edns
@@ -247,3 +249,53 @@ def test_whoami_tells_the_client_who_it_is() -> None:
         texts = [rrset.to_text() for rrset in reply.additional]
         assert texts[0] == "who.test. 0 IN A 127.0.0.1"
         assert texts[1].startswith("_udp.who.test. 0 IN SRV 0 0 ")
+
+
+def test_one_peer_does_not_take_all_connections() -> None:
+    port = free_port("127.0.6.10")
+    settings = config([listener("127.0.6.10", port)], [chain("c", ["example.org."])])
+    held: list[socket.socket] = []
+    with started(settings) as server:
+        server.publish("c", zone("example.org."), forever())
+        try:
+            for _ in range(300):
+                one = socket.create_connection(("127.0.6.10", port), timeout=5)
+                held.append(one)
+            query = dns.message.make_query("example.org", "SOA")
+            reply = dns.query.tcp(query, "127.0.6.10", 5, port=port, source="127.0.6.11")
+            assert reply.rcode() == dns.rcode.NOERROR
+            with pytest.raises((OSError, EOFError)):
+                dns.query.tcp(query, "127.0.6.10", 5, port=port)
+            for one in held:
+                one.close()
+            time.sleep(0.3)
+            assert dns.query.tcp(query, "127.0.6.10", 5, port=port).answer
+        finally:
+            for one in held:
+                one.close()
+
+
+def test_a_peer_that_reads_nothing_is_not_written_to_without_end() -> None:
+    """Many questions on one connection, each with an answer of 40 KB, none taken."""
+    port = free_port("127.0.6.12")
+    settings = config([listener("127.0.6.12", port)], [chain("c", ["example.org."])])
+    lines = "\n".join(f"big 60 TXT {'x' * 200}{number}" for number in range(200))
+    with started(settings) as server:
+        server.publish("c", zone("example.org.", lines), forever())
+        query = dns.message.make_query("big.example.org", "TXT").to_wire()
+        framed = len(query).to_bytes(2, "big") + query
+        before = resident()
+        peers = [socket.create_connection(("127.0.6.12", port), timeout=5) for _ in range(100)]
+        for peer in peers:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.sendall(framed * 64)
+        time.sleep(1)
+        assert resident() - before < 100 << 20
+        for peer in peers:
+            peer.close()
+
+
+def resident() -> int:
+    """Octets of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

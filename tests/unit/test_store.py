@@ -289,3 +289,41 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path) -> None:
         cwd=Path(engine.__file__).parent.parent,
     )
     assert done.stdout == "held\n", done.stderr
+
+
+def test_a_journal_copied_before_its_snapshot_was_folded(tmp_path: Path) -> None:
+    """A backup reads one file after the other while the manager writes."""
+    store = filled(tmp_path, VERSIONS[:2])
+    early = (tmp_path / "journal").read_bytes()
+    store.append(VERSIONS[1].difference(VERSIONS[2]))
+    store.replace(VERSIONS[2])
+    (tmp_path / "journal").write_bytes(early)
+    restored = reopened(tmp_path)
+    assert same(restored.load(), VERSIONS[2])
+    restored.append(VERSIONS[2].difference(VERSIONS[3]))
+    assert same(reopened(tmp_path).load(), VERSIONS[3])
+
+
+def test_a_last_frame_whose_head_alone_reached_the_disk_is_cut_off(tmp_path: Path) -> None:
+    large = zone(5, *(f"n{number} 60 TXT {'x' * 100}" for number in range(50)))
+    filled(tmp_path, VERSIONS[:2]).append(VERSIONS[1].difference(large))
+    journal = tmp_path / "journal"
+    content = journal.read_bytes()
+    # From some sector on nothing was written, though the file is as long as it was to be.
+    kept = content[: len(content) - 2000]
+    journal.write_bytes(kept + bytes(2000))
+    store = reopened(tmp_path)
+    assert same(store.load(), VERSIONS[1])
+    store.append(VERSIONS[1].difference(VERSIONS[2]))
+    assert same(reopened(tmp_path).load(), VERSIONS[2])
+    # The same in front of another frame is damage: that one was acknowledged.
+    filled(tmp_path, [large, zone(6), large_again(7), zone(8)])
+    content = bytearray(journal.read_bytes())
+    middle = content.index(b"x" * 100) + 1000
+    content[middle : middle + 1200] = bytes(1200)
+    journal.write_bytes(content)
+    assert code_of(tmp_path)[0] == "store"
+
+
+def large_again(serial: int) -> engine.Zone:
+    return zone(serial, *(f"n{number} 60 TXT {'x' * 100}" for number in range(50)))

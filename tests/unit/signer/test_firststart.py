@@ -162,6 +162,17 @@ def test_is_held(
     assert "\n" not in str(found)
 
 
+def test_a_zone_that_servers_know_and_nobody_else_gets_no_key() -> None:
+    for parent in (ISLAND, at_parent(), SILENT):
+        found = decide(ORIGIN, (), NOTHING, parent, NOW, copies=(7,))
+        assert isinstance(found, Hold)
+        assert not found.signing
+        assert "servers hold serial 7 of it, and there is no key here" in found.reason
+        assert "zoneward keys import" in found.remedy
+    # Imported keys, or a version lost beside keys that were not, go on.
+    assert decide(ORIGIN, (A,), NOTHING, ISLAND, NOW, copies=(7,)) == Proceed(False)
+
+
 def test_a_revoked_key_is_still_the_same_key() -> None:
     revoked = b"\x01\x81" + dnskey(1)[2:]
     assert decide(ORIGIN, (A_DONE,), frozenset({revoked}), ISLAND, NOW) == Proceed(False)

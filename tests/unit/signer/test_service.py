@@ -561,6 +561,27 @@ async def test_after_lost_state_the_serial_is_above_what_servers_hold(house: Hou
     assert await house.sign(None) == Unchanged()
 
 
+@scenario
+async def test_after_lost_state_the_same_serial_is_not_the_same_version(house: House) -> None:
+    house.parent.answer = Seen(frozenset(), frozenset(), 300, ("192.0.2.53:53",))
+    await house.start()
+    outcome = await house.sign(scan())
+    assert isinstance(outcome, Published)
+    serial = outcome.zone.serial
+    assert await house.signer.observed(BLOCK, serial, foreign=True)
+    again = await house.sign(None)
+    assert isinstance(again, Published)
+    assert (again.zone.serial, again.diff) == (serial + 1, None), "no difference leads there"
+    # Nor did it show that our key is published.
+    house.clock.now += 7 * DAY
+    await house.signer.tick()
+    assert house.states() == "rrrh"
+    assert not await house.signer.observed(BLOCK, serial + 1)
+    house.clock.now += 7 * DAY
+    await house.signer.tick()
+    assert house.states()[0] == "o"
+
+
 # --- key states, evidence, time -----------------------------------------------------------------
 
 

@@ -126,3 +126,22 @@ def test_a_catalog_lists_its_members_under_stable_labels() -> None:
     assert version is not None
     assert version.rdatas == [b"\x012"]
     assert catalog.build(name, [a, b], both, 2000) is None
+
+
+def test_after_lost_state_the_version_passes_what_servers_hold() -> None:
+    for current in (None, zone(7)):
+        version = next_version(current, zone(7), "db", above=9)
+        assert version is not None
+        assert (version.zone.serial, version.diff) == (10, None)
+    same = next_version(zone(7), zone(7), "db", above=7)
+    assert same is not None
+    assert same.zone.serial == 8
+    newer = next_version(zone(7), zone(20), "db", above=9)
+    assert newer is not None
+    assert (newer.zone.serial, newer.diff) == (20, None)
+
+
+def test_a_presigned_version_can_not_pass_what_servers_hold() -> None:
+    signature = "@ 300 RRSIG NS 13 2 300 20300101000000 20200101000000 1 @ AAAA"
+    with pytest.raises(SourceError, match="servers hold serial 9"):
+        next_version(zone(7, signature), zone(7, signature), "db", above=9)

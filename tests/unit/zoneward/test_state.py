@@ -142,3 +142,32 @@ def test_what_is_no_backup_is_refused(state: StateDirectory, tmp_path: Path) -> 
     with pytest.raises(Refusal):
         backup.restore(state, file, force=False)
     assert state.link.exists()
+
+
+def test_a_restore_that_is_cut_off_leaves_what_was_there(
+    state: StateDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start must not take the gap between two renamings for a first start."""
+    file = tmp_path / "backup.tar"
+    backup.write(filled(state), file)
+    (state.keys / "two.json").write_text("made after the backup")
+    rename = Path.rename
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self: Path, target: Path) -> Path:
+        if target == state.manager:
+            raise Killed
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(Killed):
+        backup.restore(state, file, force=True)
+    monkeypatch.undo()
+    assert not state.manager.exists()
+    state.prepare()
+    assert (state.keys / "two.json").exists()
+    backup.restore(state, file, force=True)
+    assert not (state.keys / "two.json").exists()
+    assert (state.keys / "one.json").exists()

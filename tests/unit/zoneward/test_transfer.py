@@ -55,16 +55,21 @@ class Server:
 Scenario = Callable[[Server, VersionKeeper], Awaitable[None]]
 
 
-def run(tmp_path: Path, scenario: Scenario) -> list[tuple[str, bytes, int]]:
+def run(tmp_path: Path, scenario: Scenario) -> list[tuple[str, bytes, int, bool]]:
     """Give the scenario a connection to a service that holds version 1; what was observed."""
-    seen: list[tuple[str, bytes, int]] = []
+    seen: list[tuple[str, bytes, int, bool]] = []
 
     async def body() -> None:
         keeper = VersionKeeper(tmp_path / "zone")
         keeper.open()
         keeper.write(zone(1), None)
         with ThreadPoolExecutor(2) as executor:
-            service = TransferService(executor, lambda *what: seen.append(what))
+
+            def observed(block: str, origin: bytes, serial: int | None, foreign: bool) -> None:
+                if serial is not None:
+                    seen.append((block, origin, serial, foreign))
+
+            service = TransferService(executor, observed)
             service.stock([Shelf("block", KEY, {ORIGIN: keeper}), Shelf("other", OTHER, {})])
             await service.listen_unix(tmp_path / "manager.sock")
             reader, writer = await asyncio.open_unix_connection(str(tmp_path / "manager.sock"))
@@ -91,7 +96,21 @@ def test_a_server_gets_the_zone_then_only_differences(tmp_path: Path) -> None:
         assert client.diffs() is not None
         assert (await server.transfer(second, KEY)).zone() is None
 
-    assert run(tmp_path, scenario) == [("block", ORIGIN, 1), ("block", ORIGIN, 2)]
+    seen = run(tmp_path, scenario)
+    assert seen == [("block", ORIGIN, 1, False), ("block", ORIGIN, 2, False)]
+
+
+def test_a_serial_that_nobody_was_given_is_of_an_earlier_life(tmp_path: Path) -> None:
+    async def scenario(server: Server, keeper: VersionKeeper) -> None:
+        assert (await server.transfer(zone(1, 7), KEY)).zone() is None
+        await server.transfer(None, KEY)
+        await server.transfer(zone(1), KEY)
+        # A restart does not make it foreign.
+        keeper.open()
+        await server.transfer(zone(1), KEY)
+
+    seen = run(tmp_path, scenario)
+    assert seen == [("block", ORIGIN, 1, foreign) for foreign in (True, False, False)]
 
 
 def test_a_large_zone_comes_in_many_messages(tmp_path: Path) -> None:

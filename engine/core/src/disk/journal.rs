@@ -20,6 +20,8 @@ const MARK: &[u8; 8] = b"ZWJRNL\r\n";
 const VERSION: u32 = 1;
 const HEADER: usize = 24;
 const HEAD: usize = 20;
+/// What a disk writes at once, at the least.
+const SECTOR: usize = 512;
 
 /// A frame's place in the file.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,14 @@ fn frame(number: u64, diff: &Diff) -> Option<Vec<u8>> {
     Some(octets)
 }
 
+/// Whether a sector behind `start` reads as zeros, as room does that was never written to.
+fn has_unwritten_sector(content: &[u8], start: usize) -> bool {
+    let first = start.next_multiple_of(SECTOR);
+    content.get(first..).is_some_and(|rest| {
+        rest.chunks(SECTOR).any(|sector| sector.iter().all(|octet| *octet == 0))
+    })
+}
+
 /// What stands at an offset of the file.
 enum Found {
     Frame(Frame, Diff),
@@ -91,7 +101,12 @@ fn find(content: &[u8], offset: usize) -> Found {
     let length = length as usize;
     let Some(payload) = rest.get(HEAD..HEAD + length) else { return Found::Torn };
     if crc32(payload) != payload_sum {
-        return Found::Damaged("a frame");
+        // The last frame's head may have reached the disk before all of what follows it.
+        let last = rest.len() == HEAD + length;
+        return match last && has_unwritten_sector(content, offset + HEAD) {
+            true => Found::Torn,
+            false => Found::Damaged("a frame"),
+        };
     }
     let Some(diff) = read_diff(payload) else { return Found::Damaged("a frame's content") };
     let frame = Frame {

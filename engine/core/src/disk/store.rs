@@ -35,6 +35,11 @@ impl Open {
     }
 }
 
+/// The number that the next difference gets.
+fn after(journal: &Journal, position: Position) -> u64 {
+    journal.last().map_or(position.number, |frame| frame.number) + 1
+}
+
 impl Store {
     /// The directory must exist; nothing is read yet. Raises "io".
     pub fn new(directory: &Path) -> Result<Self> {
@@ -82,7 +87,11 @@ impl Store {
             Ok(())
         })?;
         let journal = match journal {
-            Some(journal) if journal.line == position.line => journal,
+            // One that ends before the snapshot (as a backup may find the two) would leave a
+            // gap in front of the next difference.
+            Some(journal) if journal.line == position.line && next == after(&journal, position) => {
+                journal
+            }
             _ => Journal::create(&self.journal, position.line)?,
         };
         self.open = Some(Open { position, serial: zone.serial(), journal });

@@ -1,6 +1,7 @@
 //! The query path: sockets, threads, chains, zones.
 
 mod build;
+mod callers;
 pub mod chain;
 pub mod config;
 mod handle;
@@ -25,11 +26,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 use crate::name::NameRef;
 use crate::zone::Zone;
+use callers::Callers;
 use chain::{Chain, Clock};
 use config::Config;
 use metrics::{Key, LABELS, Registry, Series, Stats, ZoneState};
@@ -43,7 +44,7 @@ pub struct Shared {
     hub: Arc<Hub>,
     panics: AtomicU64,
     closing: AtomicBool,
-    connections: Arc<Semaphore>,
+    callers: Callers,
     stream_shard: usize,
 }
 
@@ -115,7 +116,7 @@ impl Server {
                 hub: self.hub.clone(),
                 panics: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
-                connections: Arc::new(Semaphore::new(tcp::CONNECTIONS)),
+                callers: Callers::default(),
                 stream_shard: SHARED_SHARD,
             }),
             registry: Registry::new(threads),

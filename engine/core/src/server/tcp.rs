@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::server::callers::Caller;
 use crate::server::chain::Peer;
 use crate::server::handle::{Handled, STREAM_BUFFER, handle};
 use crate::server::parked::Respond;
@@ -21,10 +22,11 @@ use crate::server::{Shared, clock};
 /// RFC 7766 section 6.2.3. A peer that takes longer for a whole query, or to take a reply,
 /// is let go.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections at one time; further ones are closed at once.
-pub const CONNECTIONS: usize = 2048;
 /// Queries of one connection under way or waiting to be sent.
 const IN_FLIGHT: usize = 64;
+/// Octets of replies that one connection may have waiting for its peer to read; more than the
+/// longest reply.
+const WAITING: usize = 128 << 10;
 
 /// Accept connections at a door for as long as it is configured.
 pub async fn accept(listener: std::net::TcpListener, door: Door, shared: Arc<Shared>) {
@@ -32,8 +34,8 @@ pub async fn accept(listener: std::net::TcpListener, door: Door, shared: Arc<Sha
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
-                if let Ok(permit) = shared.connections.clone().try_acquire_owned() {
-                    tokio::spawn(converse(stream, client, door, shared.clone(), permit));
+                if let Some(caller) = shared.callers.admit(client.ip()) {
+                    tokio::spawn(converse(stream, client, door, shared.clone(), caller));
                 }
             }
             // Out of descriptors, most likely: what is open has to close first.
@@ -42,21 +44,22 @@ pub async fn accept(listener: std::net::TcpListener, door: Door, shared: Arc<Sha
     }
 }
 
-type Outgoing = (Vec<u8>, OwnedSemaphorePermit);
+/// A reply, its turn, and its octets' room where they were waited for.
+type Outgoing = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 async fn converse(
     stream: TcpStream,
     client: SocketAddr,
     door: Door,
     shared: Arc<Shared>,
-    permit: OwnedSemaphorePermit,
+    caller: Caller,
 ) {
     // Without it a reply waits for an acknowledgment; if it can't be set, it does wait.
     let _delayed = stream.set_nodelay(true);
     let local = stream.local_addr().ok().map(|address| address.ip());
     let (reader, writer) = stream.into_split();
     let (sender, receiver) = unbounded_channel();
-    let writing = tokio::spawn(write(writer, receiver, permit));
+    let writing = tokio::spawn(write(writer, receiver, caller));
     // The peer's end of the conversation, or its fault: there is nobody to tell.
     let _ended = read(reader, Visit { client, local, door }, &shared, sender, &writing).await;
 }
@@ -77,6 +80,7 @@ async fn read(
 ) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(4096, reader);
     let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
+    let waiting = Arc::new(Semaphore::new(WAITING));
     let mut out = vec![0; STREAM_BUFFER];
     while !writing.is_finished() {
         let packet = timeout(PATIENCE, frame(&mut reader)).await??;
@@ -88,7 +92,10 @@ async fn read(
         let shard = shared.stream_shard;
         match handle(listener, &packet, peer, clock, shard, &shared.panics, &mut out) {
             Handled::Reply(length) => {
-                if sender.send((out[..length].to_vec(), turn)).is_err() {
+                // The peer that does not read what it asked for is not read either.
+                let room = waiting.clone().acquire_many_owned(length as u32);
+                let Ok(room) = timeout(PATIENCE, room).await? else { break };
+                if sender.send((out[..length].to_vec(), turn, Some(room))).is_err() {
                     break;
                 }
             }
@@ -114,15 +121,15 @@ async fn frame(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
 async fn write(
     mut writer: OwnedWriteHalf,
     mut receiver: UnboundedReceiver<Outgoing>,
-    _connection: OwnedSemaphorePermit,
+    _connection: Caller,
 ) {
     let mut framed = vec![];
-    while let Some((reply, turn)) = receiver.recv().await {
+    while let Some((reply, turn, room)) = receiver.recv().await {
         framed.clear();
         framed.extend_from_slice(&(reply.len() as u16).to_be_bytes());
         framed.extend_from_slice(&reply);
         match timeout(PATIENCE, writer.write_all(&framed)).await {
-            Ok(Ok(())) => drop(turn),
+            Ok(Ok(())) => drop((turn, room)),
             _ => return,
         }
     }
@@ -136,6 +143,6 @@ struct Later {
 impl Respond for Later {
     fn respond(self: Box<Self>, reply: &[u8]) {
         // It fails when the peer has gone.
-        let _gone = self.sender.send((reply.to_vec(), self.turn));
+        let _gone = self.sender.send((reply.to_vec(), self.turn, None));
     }
 }
