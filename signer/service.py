@@ -372,7 +372,8 @@ class ZoneSigner:
         *,
         source_serial: int,
     ) -> Outcome:
-        """`base` is the variant's signed version on disk. Scopes as in engine.sign; more is
+        """`base` is the variant's signed version on disk. Scopes as in engine.sign, and "anew",
+        which keeps no signature; more is
         looked at where the keys or the kind of denial differ from the base's."""
         async with self._lock:
             if self._variant(variant).behind:

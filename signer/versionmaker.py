@@ -84,13 +84,13 @@ class VersionMaker:
         if base is not None:
             have = Apex.of(base)
             want = self._wanted_apex(keyset)
-            scope = want.scope_from(have, scope)
+            scope = scope if scope == "anew" else want.scope_from(have, scope)
             due = state.earliest_expiration
             if due is None:
                 fresh = not is_signed(keyset)
             else:
                 fresh = resign_due(due, policy) - batch_window(policy) > now
-            same = not changes and scope != "all" and want == have and fresh
+            same = not changes and scope not in ("all", "anew") and want == have and fresh
             if same and not state.behind:
                 return Unchanged()
         reserved = await self._reserve(state, base, source_serial)
@@ -99,7 +99,7 @@ class VersionMaker:
             signed = await self._blocking(
                 lambda: (
                     candidate.sign(None, candidate.anew(base, changes), signing, "all")
-                    if base is not None and state.behind
+                    if base is not None and (state.behind or scope == "anew")
                     else candidate.sign(base, changes, signing, scope)
                 )
             )
@@ -134,7 +134,7 @@ class VersionMaker:
         if found.guarded is not None and not await self._accepted(state, found.token):
             await self._give_back(state, reserved)
             return Held(await self._hold_content(state, found.guarded, found.token))
-        return await self._record(state, found, survey, now, reserved, keyset)
+        return await self._record(state, found, survey, now, reserved, keyset, base)
 
     def _wanted_apex(self, keyset: KeySet) -> Apex:
         signed = is_signed(keyset)
@@ -204,8 +204,12 @@ class VersionMaker:
         now: int,
         reserved: "_Reserved",
         keyset: KeySet,
+        base: engine.Zone | None,
     ) -> Published:
-        signed = found.signed
+        signed, diff = found.signed, found.signed.diff
+        if diff is None and base is not None and not state.behind:
+            # Signed from nothing, and still only another version of what servers have.
+            diff = await self._blocking(lambda: base.difference(signed.zone))
         digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
         expiration = await self._blocking(signed.zone.earliest_expiration)
         lived = await self._evidence.lived()
@@ -232,7 +236,7 @@ class VersionMaker:
             _log.error(
                 "%s (%s): published with a fault that was there: %s", self._origin, state.name, line
             )
-        return Published(signed.zone, signed.diff, signed.made, signed.kept, alarms)
+        return Published(signed.zone, diff, signed.made, signed.kept, alarms)
 
 
 @attrs.frozen
