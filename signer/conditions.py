@@ -58,28 +58,30 @@ def double_ds(keyset: KeySet, key: Key, policy: Policy) -> bool:
 
 def frozen_by(keyset: KeySet) -> tuple[Key, ...]:
     """Lost keys whose signatures the DNSKEY RRset lives on: it can't change before the DS of
-    a key that can sign is everywhere."""
-    if any(
-        key.visible(RecordKind.KRRSIG)
+    a key of their algorithm that can sign is everywhere."""
+    able = {
+        key.algorithm
+        for key in keyset.keys
+        if key.visible(RecordKind.KRRSIG)
         and key.visible(RecordKind.DNSKEY)
         and key.state(RecordKind.DS) is _O
         and not key.lost
-        for key in keyset.keys
-    ):
-        return ()
+    }
     return tuple(
         key
         for key in keyset.keys
-        if key.lost and key.visible(RecordKind.KRRSIG) and key.state(RecordKind.DS) is not _H
+        if key.lost
+        and key.algorithm not in able
+        and key.visible(RecordKind.KRRSIG)
+        and key.state(RecordKind.DS) is not _H
     )
 
 
 def _can_be_signed(at: Situation) -> str | None:
     """RFC 6781 section 4.2.1.2: nobody can sign another DNSKEY RRset while the key that does
     is lost, but a key whose DS every cache has."""
-    if not frozen_by(at.keyset):
-        return None
-    if not at.key.lost and at.key.state(RecordKind.DS) is _O:
+    able = not at.key.lost and at.key.state(RecordKind.DS) is _O
+    if all(able and lost.algorithm == at.key.algorithm for lost in frozen_by(at.keyset)):
         return None
     if at.insecure and all(key.state(RecordKind.DS) in (None, _H) for key in at.keyset.keys):
         return None
@@ -104,6 +106,10 @@ def _signs_once_known(at: Situation) -> str | None:
     if all(key.state(RecordKind.DNSKEY) is _H for key in (at.key, *others)):
         return None
     return "its DNSKEY is not in all caches yet"
+
+
+def _can_sign(at: Situation) -> str | None:
+    return "its private half is lost" if at.key.lost else None
 
 
 def _own_ds_first(at: Situation) -> str | None:
@@ -187,6 +193,8 @@ def _key_set_stays_signed(at: Situation) -> str | None:
 CONDITIONS = (
     Condition("KRRSIG after DNSKEY", RecordKind.KRRSIG, _R, _keys_signed_once_published),
     Condition("signing after DNSKEY", RecordKind.ZRRSIG, _R, _signs_once_known),
+    Condition("a lost key", RecordKind.KRRSIG, _R, _can_sign),
+    Condition("a lost key", RecordKind.ZRRSIG, _R, _can_sign),
     Condition("a lost key", RecordKind.DNSKEY, _R, _can_be_signed),
     Condition("a lost key", RecordKind.DNSKEY, _U, _can_be_signed),
     Condition("double DS", RecordKind.DNSKEY, _R, _own_ds_first, "policy"),

@@ -459,7 +459,8 @@ class World:
             self._change(standby=chosen, standby_ds=rng.random() < 0.5)
         elif what == "lose":
             found = [key for key in self.keyset.keys if key.goal is Goal.OMNIPRESENT]
-            if found and not any(key.lost for key in found):
+            # One at a time: who loses the replacement before it is in use has lost the zone.
+            if found and all(key.all_hidden() for key in self.keyset.keys if key.lost):
                 self.keyset = operations.lose(self.keyset, rng.choice(found).fingerprint)
         elif what == "hold":
             self.keyset = operations.hold(self.keyset, "a person said so")
@@ -510,6 +511,53 @@ class World:
             elif key.lost or key.retire or set(states.values()) != {State.OMNIPRESENT}:
                 found.append(key)
         return found
+
+
+OPERATIONS = (
+    *("roll",) * 3,
+    *("algorithm", "layout", "denial", "ttls", "ds", "insecure", "secure", "secure"),
+    *("standby", "lose", "hold", "clock"),
+)
+
+
+def some_policy(rng: random.Random) -> Policy:
+    """Without margins, so that each wait is as short as it may be."""
+    ttls = (60, 300, HOUR, DAY)
+
+    def lifetime(least: int, most: int) -> int | None:
+        return rng.choice((None, rng.randint(least, most) * DAY))
+
+    return Policy(
+        keys=rng.choice(list(KeyLayout)),
+        algorithm=rng.choice((8, 13, 15)),
+        nsec3=rng.choice((None, Nsec3())),
+        dnskey_ttl=rng.choice(ttls),
+        max_zone_ttl=rng.choice(ttls),
+        validity=60 * DAY,
+        refresh=20 * DAY,
+        propagation=rng.choice((0, 5 * MINUTE, 2 * HOUR)),
+        publish_safety=0,
+        retire_safety=0,
+        parent_propagation=rng.choice((0, HOUR)),
+        csk_lifetime=lifetime(60, 400),
+        ksk_lifetime=lifetime(60, 400),
+        zsk_lifetime=lifetime(20, 100),
+        ds=rng.choice(list(DsMode)),
+        purge=rng.choice((HOUR, 20 * DAY)),
+    )
+
+
+def some_world(rng: random.Random, operations: tuple[str, ...] = OPERATIONS) -> World:
+    setting = Setting(
+        some_policy(rng),
+        servers=rng.choice((1, 2, 3)),
+        parents=rng.choice((1, 2, 3)),
+        parent_ttl=rng.choice((5 * MINUTE, HOUR, DAY)),
+        island=rng.random() < 0.05,
+        operations=operations,
+        pause=rng.choice((5, 40, 80, 120)) * DAY,
+    )
+    return World(rng, setting)
 
 
 def _has(version: Version, name: KeyId, kind: RecordKind, entirely: bool) -> bool:
