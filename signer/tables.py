@@ -46,6 +46,12 @@ def reserved_serial(db: sqlite3.Connection, zone: dns.name.Name, variant: str) -
     return None if row is None else int(row[0])
 
 
+def reserved_serials(db: sqlite3.Connection, zone: dns.name.Name) -> list[int]:
+    """Of all variants of a name, also of those that are configured no more."""
+    rows = db.execute("SELECT serial FROM serials WHERE zone = ?", (zone_text(zone),))
+    return [int(serial) for (serial,) in rows]
+
+
 def reserve_serial(
     db: sqlite3.Connection, zone: dns.name.Name, variant: str, serial: int | None
 ) -> None:

@@ -166,6 +166,10 @@ class VersionMaker:
         def reserve(db: sqlite3.Connection) -> _Reserved:
             before = tables.reserved_serial(db, origin, name)
             taken = [*held, *([] if before is None else [before])]
+            if base is None and before is None:
+                # A block that got other keys is another variant to us, and the same zone to
+                # whoever asks it: the serial goes on.
+                taken += tables.reserved_serials(db, origin)
             serial = next_serial(source_serial, taken)
             tables.reserve_serial(db, origin, name, serial)
             last = tables.last_version(db, origin, name)

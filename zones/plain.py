@@ -54,10 +54,15 @@ def next_version(
 def content_loss(
     current: engine.Zone | None, read: engine.Zone, *, percent: int = 10
 ) -> str | None:
-    """Why a version needs a person's word before it is served: it lost its apex NS, or more
-    than `percent` of its names. One name alone never does."""
+    """Why a version needs a person's word before it is served: it is not signed any more, it
+    lost its apex NS, or more than `percent` of its names. One name alone never does."""
     if current is None:
         return None
+    if current.signature_count and not read.signature_count:
+        return (
+            "it is not signed any more and what is served is: while caches hold a DS record of "
+            "it, validators refuse every answer, so withdraw the DS first and wait its TTL out"
+        )
     apex = read.origin
     if read.rrset(apex, _NS) is None and current.rrset(apex, _NS) is not None:
         return "it has no NS records at the apex any more"

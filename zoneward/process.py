@@ -15,6 +15,7 @@ import attrs
 from zoneward.refusal import Refusal
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 
 
 def end_with_parent(parent: int | None) -> None:
@@ -28,6 +29,13 @@ def end_with_parent(parent: int | None) -> None:
         raise Refusal(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         sys.exit(0)
+
+
+def stay_private() -> None:
+    """No core dump, and no look into the memory for other processes of this user: the
+    environment may hold a passphrase (prctl(2))."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def allow_descriptors() -> None:

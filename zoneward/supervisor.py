@@ -22,7 +22,7 @@ from zoneward.child import Child, ending
 from zoneward.client import AdminClient
 from zoneward.configuration import RecordingEnviron
 from zoneward.environment import for_child
-from zoneward.process import Account, account, account_if_there
+from zoneward.process import Account, account, account_if_there, stay_private
 from zoneward.readiness import Report, look
 from zoneward.refusal import OK, REFUSED, USAGE, Refusal
 from zoneward.sdnotify import notify
@@ -85,6 +85,7 @@ class Supervisor:
             end.setblocking(False)
 
     def run(self) -> int:
+        stay_private()
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._signalled)

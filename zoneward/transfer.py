@@ -28,7 +28,10 @@ from zoneward.refusal import Refusal
 
 # A peer that sends or takes nothing for this long, in seconds, is let go.
 IDLE = 60.0
-# More connections than any fleet behind one manager keeps open at once.
+# The same before a first query has verified: whoever has no key does not keep a place.
+STRANGER = 5.0
+# More connections than any fleet behind one manager keeps open at once; those of this machine
+# and those over the network are counted apart.
 MOST_CONNECTIONS = 256
 
 _SERVFAIL, _NOTIMP, _NOTAUTH = 2, 4, 9
@@ -62,7 +65,8 @@ class TransferService:
         self._shelves: dict[bytes, Shelf] = {}
         self._protocol = engine.TransferServer([])
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        self._local: set[asyncio.Task[None]] = set()
+        self._remote: set[asyncio.Task[None]] = set()
 
     def stock(self, shelves: list[Shelf]) -> None:
         """Replace what there is. Connections stay."""
@@ -79,7 +83,9 @@ class TransferService:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         try:
-            server = await asyncio.start_unix_server(self._accept, str(path))
+            server = await asyncio.start_unix_server(
+                lambda reader, writer: self._accept(reader, writer, self._local), str(path)
+            )
             # The directory says who gets here, TSIG who gets anything.
             os.chmod(path, 0o666)  # noqa: S103, PTH101
         except OSError as error:
@@ -91,7 +97,10 @@ class TransferService:
         """Raises Refusal."""
         try:
             server = await asyncio.start_server(
-                self._accept, endpoint.address or None, endpoint.port, reuse_address=True
+                lambda reader, writer: self._accept(reader, writer, self._remote),
+                endpoint.address or None,
+                endpoint.port,
+                reuse_address=True,
             )
         except OSError as error:
             raise Refusal(
@@ -103,28 +112,36 @@ class TransferService:
     async def close(self) -> None:
         for server in self._servers:
             server.close()
-        for task in list(self._connections):
+        open_now = [*self._local, *self._remote]
+        for task in open_now:
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*open_now, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connections: set[asyncio.Task[None]],
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._connections) >= MOST_CONNECTIONS:
+        if len(connections) >= MOST_CONNECTIONS:
             writer.close()
             return
-        self._connections.add(task)
+        connections.add(task)
+        patience = STRANGER
         try:
-            while (message := await _receive(reader)) is not None:
+            while (message := await _receive(reader, patience)) is not None:
                 if not await self._answer(message, writer):
                     break
+                patience = IDLE
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             _log.debug("a server's connection ended")
         except asyncio.CancelledError:
             # Only `close` cancels; a handler that ends as cancelled is logged as a fault.
             _log.debug("a server's connection was closed")
         finally:
-            self._connections.discard(task)
+            connections.discard(task)
             writer.close()
 
     async def _answer(self, message: bytes, writer: asyncio.StreamWriter) -> bool:
@@ -173,10 +190,10 @@ def _next(messages: Iterator[bytes]) -> bytes | None:
     return next(messages, None)
 
 
-async def _receive(reader: asyncio.StreamReader) -> bytes | None:
+async def _receive(reader: asyncio.StreamReader, patience: float) -> bytes | None:
     """One message with its two-byte length (RFC 1035 section 4.2.2); None at the end."""
     try:
-        async with asyncio.timeout(IDLE):
+        async with asyncio.timeout(patience):
             prefix = await reader.readexactly(_LENGTH.size)
             return await reader.readexactly(_LENGTH.unpack(prefix)[0])
     except asyncio.IncompleteReadError as error:

@@ -158,3 +158,12 @@ def test_no_secret_is_in_a_log_or_on_disk_in_the_clear(signed: House) -> None:
         content = path.read_bytes()
         for what, needle in found.items():
             assert needle not in content, f"{what} is in {path}"
+
+
+@pytest.mark.parametrize("who", ["manage", "serve", "run"])
+def test_no_process_leaves_a_core_dump(signed: House, who: str) -> None:
+    assert signed.process is not None
+    pid = signed.process.pid if who == "run" else signed.child(who)
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (core,) = [line.split() for line in limits if line.startswith("Max core file size")]
+    assert core[4:6] == ["0", "0"]

@@ -141,3 +141,23 @@ def test_lost_state_makes_no_key_and_stops_no_answer(house: House) -> None:
     # What is not signed goes on, above the serial that the server holds.
     until(lambda: house.answer("c.example.com"), 5, f"the zone's next version\n{house.log}")
     assert house.serial("example.com") == 4
+
+
+def test_taking_sign_out_of_the_corefile_unsigns_nothing_unasked(house: House) -> None:
+    house.write("db.example.org", ZONE)
+    house.corefile(SIGNED)
+    house.run()
+    dnskey = house.answer("example.org", "DNSKEY")
+    house.corefile(PLAIN.replace("example.com", "example.org"))
+    assert house.process is not None
+    house.process.send_signal(signal.SIGHUP)
+    until(lambda: house.lines("held: it is not signed any more"), 10, house.log)
+    assert house.answer("example.org", "DNSKEY") == dnskey
+    # Nor does the next start.
+    house.stop()
+    house.start()
+    until(lambda: len(house.lines("held: it is not signed any more")) == 2, 20, house.log)
+    assert house.answer("example.org", "DNSKEY") == dnskey
+    assert house.command("zones", "accept", "example.org").returncode == 0
+    until(lambda: house.serial("example.org") == 2, 10, house.log)
+    assert house.answer("example.org", "DNSKEY") == []

@@ -632,10 +632,23 @@ async def test_a_key_is_published_when_every_variant_is(house: House) -> None:
     house.clock.now += 7 * DAY
     await house.signer.tick()
     assert house.states()[0] == "r"
-    await house.signer.observed("outside", 2026010100)
+    await house.signer.observed("outside", 2026010101)
     house.clock.now += 7 * DAY
     await house.signer.tick()
     assert house.states()[0] == "o"
+
+
+@scenario
+async def test_a_block_that_gets_another_name_goes_on_with_the_serial(house: House) -> None:
+    await house.start()
+    assert isinstance(await house.sign(scan(), variant="before"), Published)
+    again = await house.sign(scan(RECORDS + "a 300 A 192.0.2.9\n"), variant="before")
+    assert isinstance(again, Published)
+    house.zones.clear()
+    await house.start()
+    renamed = await house.sign(scan(), variant="after")
+    assert isinstance(renamed, Published)
+    assert renamed.zone.serial == again.zone.serial + 1
 
 
 @scenario

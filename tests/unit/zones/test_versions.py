@@ -145,3 +145,12 @@ def test_a_presigned_version_can_not_pass_what_servers_hold() -> None:
     signature = "@ 300 RRSIG NS 13 2 300 20300101000000 20200101000000 1 @ AAAA"
     with pytest.raises(SourceError, match="servers hold serial 9"):
         next_version(zone(7, signature), zone(7, signature), "db", above=9)
+
+
+def test_a_zone_is_not_unsigned_without_a_word() -> None:
+    signature = "@ 300 RRSIG NS 13 2 300 20300101000000 20200101000000 1 @ AAAA"
+    loss = content_loss(zone(7, signature), zone(8))
+    assert loss is not None
+    assert "withdraw the DS first" in loss
+    assert content_loss(zone(7, signature), zone(8, signature)) is None
+    assert content_loss(zone(7), zone(8, signature)) is None

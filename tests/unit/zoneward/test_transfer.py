@@ -1,6 +1,7 @@
 """The manager's door for servers, from a server's side of the socket."""
 
 import asyncio
+import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import engine
+from corefile.arguments import Endpoint
 from corefile.link import LinkKey, derive
 from corefile.names import name_wire
 from zones.versions import VersionKeeper
+from zoneward import transfer
 from zoneward.notify import Change, Notifier
 from zoneward.transfer import Shelf, TransferService
 
@@ -186,3 +189,38 @@ def test_of_several_changes_of_a_zone_the_last_is_told(tmp_path: Path) -> None:
 
     asyncio.run(body())
     assert told == [("notify", ORIGIN)]
+
+
+def test_strangers_on_the_network_keep_no_place_and_none_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(transfer, "STRANGER", 0.5)
+
+    async def body() -> None:
+        keeper = VersionKeeper(tmp_path / "zone")
+        keeper.open()
+        keeper.write(zone(1), None)
+        with socket.socket() as probe:
+            probe.bind(("127.0.9.9", 0))
+            port = probe.getsockname()[1]
+        with ThreadPoolExecutor(2) as executor:
+            service = TransferService(executor, lambda *_: None)
+            service.stock([Shelf("block", KEY, {ORIGIN: keeper})])
+            await service.listen_unix(tmp_path / "manager.sock")
+            await service.listen_tcp(Endpoint("127.0.9.9", port))
+            silent = [await asyncio.open_connection("127.0.9.9", port) for _ in range(4)]
+            assert await silent[3][0].read() == b"", "there is no room for it"
+            local = Server(*await asyncio.open_unix_connection(str(tmp_path / "manager.sock")))
+            assert (await local.transfer(None, KEY)).zone() is not None
+            for reader, _ in silent[:3]:
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            # Whoever has a key may take longer between two queries.
+            assert (await local.transfer(zone(1), KEY)).zone() is None
+            remote = Server(*await asyncio.open_connection("127.0.9.9", port))
+            assert (await remote.transfer(None, KEY)).zone() is not None
+            for writer in (local.writer, remote.writer, *(pair[1] for pair in silent)):
+                writer.close()
+            await service.close()
+
+    asyncio.run(body())
