@@ -266,7 +266,7 @@ class ZoneSigner:
         if isinstance(self._servers_say, Nobody):
             # What a server holds of an earlier life shows nothing of our keys.
             serials = {
-                name: None if one.behind else one.observed_serial
+                name: None if one.behind or one.observed_foreign else one.observed_serial
                 for name, one in self._variants.items()
             }
             await self._evidence.acknowledged(self.keyset, self.config.policy, serials)
