@@ -101,11 +101,29 @@ def _signs_once_known(at: Situation) -> str | None:
     if at.key.state(RecordKind.DNSKEY) is _O:
         return None
     others = at.others()
-    if all(other.state(RecordKind.ZRRSIG) in (None, _H) for other in others):
+    if not any(other.visible(RecordKind.ZRRSIG) for other in others):
         return None
     if all(key.state(RecordKind.DNSKEY) is _H for key in (at.key, *others)):
         return None
     return "its DNSKEY is not in all caches yet"
+
+
+def _version_is_complete(at: Situation) -> str | None:
+    """A DNSKEY RRset is signed, and shows an algorithm only with signatures of it, also while
+    keys are still being made."""
+    key, others = at.key, at.others()
+    if key.record(RecordKind.ZRRSIG) is None and not any(
+        other.visible(RecordKind.ZRRSIG) for other in others
+    ):
+        return "no key of its algorithm signs the zone yet"
+    if any(
+        other.record(RecordKind.KRRSIG) is not None
+        and not other.lost
+        and (other.goal is Goal.OMNIPRESENT or other.visible(RecordKind.KRRSIG))
+        for other in at.keyset.keys
+    ):
+        return None
+    return "there is no key to sign the DNSKEY RRset yet"
 
 
 def _can_sign(at: Situation) -> str | None:
@@ -193,6 +211,7 @@ def _key_set_stays_signed(at: Situation) -> str | None:
 CONDITIONS = (
     Condition("KRRSIG after DNSKEY", RecordKind.KRRSIG, _R, _keys_signed_once_published),
     Condition("signing after DNSKEY", RecordKind.ZRRSIG, _R, _signs_once_known),
+    Condition("complete version", RecordKind.DNSKEY, _R, _version_is_complete),
     Condition("a lost key", RecordKind.KRRSIG, _R, _can_sign),
     Condition("a lost key", RecordKind.ZRRSIG, _R, _can_sign),
     Condition("a lost key", RecordKind.DNSKEY, _R, _can_be_signed),

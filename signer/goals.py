@@ -89,6 +89,7 @@ def _rescue(keyset: KeySet, actions: list[Action]) -> frozenset[str]:
             if key.algorithm == lost.algorithm
             and key.record(RecordKind.DS) is not None
             and not key.lost
+            and not key.standby
             and key.goal is Goal.OMNIPRESENT
             and (
                 lost.successor == key.fingerprint

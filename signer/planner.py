@@ -84,7 +84,12 @@ def plan(keyset: KeySet, policy: Policy, seen: Observations, now: float, until: 
             break
     else:
         ended = future.ended
-    shown = tuple(step for step in steps if step.moves or step.doing or step.bogus is not None)
+    befores = [keyset, *(step.keyset for step in steps)]
+    shown = tuple(
+        step
+        for last, step in zip(befores, steps, strict=False)
+        if step.moves or step.doing or step.bogus or last.denials != step.keyset.denials
+    )
     if not shown and steps:
         shown = (steps[-1],)
     stopped = steps[-1].bogus if steps else None

@@ -8,6 +8,7 @@ Equation numbers are of "Flexible and Robust Key Rollover in DNSSEC" (Schaeffer,
 Mekking, 2012), whose algorithm this is.
 """
 
+import math
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -17,13 +18,15 @@ from signer.keyset import KeySet, RecordKind, State
 
 @attrs.frozen
 class Row:
-    """What the rules see of a key. `states` are four letters, ``-`` for what it has not."""
+    """What the rules see of a key. `states` are four letters, ``-`` for what it has not;
+    `since` are the lived seconds of their last changes."""
 
     fingerprint: str
     algorithm: int
     states: str
     predecessor: str | None = None
     successor: str | None = None
+    since: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
     def matches(self, mask: str) -> bool:
         return all(want in ("-", have) for want, have in zip(mask, self.states, strict=True))
@@ -38,7 +41,11 @@ class Row:
         at = POSITIONS[kind]
         partial = state is State.UNRETENTIVE and self.states[at] != State.OMNIPRESENT.letter
         letter = state.letter.lower() if partial else state.letter
-        return attrs.evolve(self, states=self.states[:at] + letter + self.states[at + 1 :])
+        return attrs.evolve(
+            self,
+            states=self.states[:at] + letter + self.states[at + 1 :],
+            since=(*self.since[:at], math.inf, *self.since[at + 1 :]),
+        )
 
 
 Rows = tuple[Row, ...]
@@ -50,7 +57,16 @@ def rows(keyset: KeySet, *, island: bool = False) -> Rows:
     """The key set as the rules see it. On an island, trust anchors configured by hand stand
     where a DS would: a key that is everywhere counts as anchored until one that stays is."""
     found = tuple(
-        Row(key.fingerprint, key.algorithm, key.letters(), key.predecessor, key.successor)
+        Row(
+            key.fingerprint,
+            key.algorithm,
+            key.letters(),
+            key.predecessor,
+            key.successor,
+            tuple(
+                0.0 if (record := key.record(kind)) is None else record.since for kind in RecordKind
+            ),
+        )
         for key in keyset.keys
     )
     if not island or keyset.insecure:
@@ -101,7 +117,19 @@ def _pair(keys: Rows, olds: Iterable[str], news: Iterable[str]) -> bool:
     """Some key in one of the states `olds` with a successor in one of the states `news`."""
     leaving = [key for key in keys if any(key.matches(mask) for mask in olds)]
     coming = [key for key in keys if any(key.matches(mask) for mask in news)] if leaving else []
-    return any(successor(old, new, keys) for old in leaving for new in coming)
+    return any(
+        _took_over(old, new) and successor(old, new, keys) for old in leaving for new in coming
+    )
+
+
+def _took_over(old: Row, new: Row) -> bool:
+    """Whether each record that goes went when its successor's was there: what appears later
+    finds caches that a third key has filled meanwhile, of which the paper knows nothing."""
+    return all(
+        new.since[at] <= old.since[at]
+        for at in range(len(POSITIONS))
+        if (old.states[at], new.states[at]) == ("U", "R")
+    )
 
 
 # --- the rules ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import attrs
 from signer.keyset import Key, KeySet, RecordKind, State
 from signer.planner import Plan, what
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 1200, 250, 30, 96
+_WIDTH, _LEFT, _RIGHT, _TOP = 1200, 110, 30, 96
 _LANE, _GAP = 24, 14
 _COLOURS = {
     State.RUMOURED: "#56B4E9",
@@ -43,7 +43,7 @@ def draw(plan: Plan, wall: Callable[[float], float]) -> str:
     end = max([plan.begin + 60, plan.until if not plan.ended else _last(plan)])
     keys = _keys(plan)
     lanes = [(key, kind) for key in keys for kind, _ in key.records]
-    height = _TOP + len(lanes) * _LANE + len(keys) * _GAP + 64
+    height = _TOP + len(lanes) * _LANE + len(keys) * (_LANE + _GAP) + 64
     scale = (_WIDTH - _LEFT - _RIGHT) / (end - plan.begin)
 
     def at(moment: float) -> float:

@@ -31,6 +31,10 @@ class BogusMoment(AssertionError):
     """A validator would have refused an answer."""
 
 
+class Unsound(AssertionError):
+    """A version that does not stand by itself."""
+
+
 class Stalled(AssertionError):
     """A rollover neither ends nor says why."""
 
@@ -268,6 +272,10 @@ class World:
         last = self.versions[-1]
         if attrs.evolve(version, serial=last.serial) == last:
             return
+        lost = any(key.lost and not key.all_hidden() for key in self.keyset.keys)
+        if version.keys.keys and not lost:
+            if not _stands(version) or not version.keys.keys & version.keys.signers:
+                raise Unsound(self.story(f"{version} does not stand by itself"))
         self.versions.append(version)
         between = last.data | version.data
         if last.serial and len(between) > len(version.data) and self.rng.random() < 0.3:
