@@ -7,6 +7,7 @@ may still hold.
 """
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,6 +135,18 @@ class World:
     def open(self) -> None:
         self.database = StateDatabase(self.directory / "state.db")
         self.crashing = CrashingDatabase(self.database)
+
+    def copied(self, directory: Path) -> "World":
+        """Another world that goes on from the state on disk and the world's own."""
+        directory.mkdir()
+        self.database.copy_to(directory / "state.db")
+        shutil.copytree(self.directory / "keys", directory / "keys")
+        other = World(directory, self.executor, self.policy)
+        other.clock.now = self.clock.now
+        other.zone, other.served = self.zone, self.served
+        other.ds, other.cached = self.ds, dict(self.cached)
+        other.contents = dict(self.contents)
+        return other
 
     # --- the parent ---------------------------------------------------------------------
 
