@@ -41,6 +41,7 @@ from zoneward.group import NameGroup
 from zoneward.manager import Manager
 from zoneward.refusal import Refusal, one_line
 
+_START_TENTHS = 50
 _LONGEST_REASON = 200
 _LONGEST_TRAIL = 10_000
 _FLAGS = {"csk": 257, "ksk": 257, "zsk": 256}
@@ -88,6 +89,11 @@ class _Api:
     async def reload(self, request: Request) -> msgspec.Struct:
         groups = self._groups(request)
         for group in groups:
+            # A manager that has just come up is asking our server and the parent.
+            for _ in range(_START_TENTHS):
+                if group.started:
+                    break
+                await asyncio.sleep(0.1)
             if not group.started:
                 raise Refusal(f"zone {group.origin} can't start yet; see `zoneward status`")
         tasks = [task for group in groups for task in group.tasks.values()]
