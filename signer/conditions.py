@@ -80,7 +80,7 @@ def frozen_by(keyset: KeySet) -> tuple[Key, ...]:
 def _can_be_signed(at: Situation) -> str | None:
     """RFC 6781 section 4.2.1.2: nobody can sign another DNSKEY RRset while the key that does
     is lost, but a key whose DS every cache has."""
-    able = not at.key.lost and at.key.state(RecordKind.DS) is _O
+    able = not at.key.lost and not at.key.standby and at.key.state(RecordKind.DS) is _O
     if all(able and lost.algorithm == at.key.algorithm for lost in frozen_by(at.keyset)):
         return None
     if at.insecure and all(key.state(RecordKind.DS) in (None, _H) for key in at.keyset.keys):

@@ -76,10 +76,6 @@ def without_partial(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Row, "matches", lenient)
 
 
-def direct_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules, "depends", lambda on, keys: None)
-
-
 def without_last_ds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(times, "_last_ds", lambda keyset, key: False)
 
@@ -109,16 +105,31 @@ MUTATIONS: dict[str, Mutation] = {
     "3a of one algorithm": per_algorithm,
 }
 
-# The order of things that the policy asks for: without it a rollover takes another way, in
-# which the rules leave no mix bogus, or another wait covers the same caches.
+# Of these no world has shown harm: what each is for, and what else covers the same caches.
 ORDER_ONLY = {
     "without KRRSIG after DNSKEY: KRRSIG R": "a signature travels with its DNSKEY RRset",
     "without signing after DNSKEY: ZRRSIG R": "R3 keeps the old signatures beside it",
     "without a lost key: KRRSIG R": "the model makes no signature with a lost key",
+    "without a lost key: ZRRSIG R": "only where a key is lost between two steps of a swap",
     "without double DS: DNSKEY R": "double KSK instead",
     "without another DS: DS U": "R2 lets DS be swapped; a parent might remove before it adds",
     "without DNSKEY after DS: DNSKEY U": "R2 wants another key everywhere, with its DS",
     "without KRRSIG after DS: KRRSIG U": "R2 wants another key everywhere, with its DS",
+    "without signatures after DNSKEY: ZRRSIG U": "R3, where a DS leads to the zone",
+    "without DNSKEY RRset signed: KRRSIG U": "R2, where a DS leads to the zone",
+    "without DNSKEY RRset signed: DNSKEY U": "R2, where a DS leads to the zone",
+    "without partial": "only in chains of three; tests/unit/signer/test_rules.py has one",
     "no wait: ZRRSIG H": "its successor's way to omnipresent waits for the same caches",
     "no wait: KRRSIG H": "the DNSKEY beside it waits for the same caches",
 }
+
+
+@pytest.mark.parametrize("name", sorted(set(MUTATIONS) - set(ORDER_ONLY)))
+def test_without_it_something_breaks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTATIONS[name](monkeypatch)
+    assert lives() is not None, f"{name}: nothing broke"
+
+
+def test_every_condition_is_accounted_for() -> None:
+    assert set(ORDER_ONLY) <= set(MUTATIONS)
+    assert len(MUTATIONS) == len(conditions.CONDITIONS) + 2 + 8 + 4
