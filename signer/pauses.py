@@ -5,7 +5,7 @@ from signer.policy import HOUR, MINUTE, Policy
 
 _SERVERS = MINUTE
 _PARENT = 5 * MINUTE
-_ROUTINE = HOUR
+_ROUTINE = 4 * HOUR
 
 
 def servers(policy: Policy) -> float:

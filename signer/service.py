@@ -22,7 +22,7 @@ import dns.name
 import engine
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
 from signer import alarms, candidate, evidence, goals, pauses, report, requests, tables
-from signer.actions import Advance, ObserveParent, ObserveServers
+from signer.actions import OBSERVATION, Advance, ObserveServers
 from signer.adoption import Served
 from signer.alarms import Alarm
 from signer.candidate import Apex
@@ -96,6 +96,7 @@ class ZoneSigner:
         self._servers_say: ServersAnswer = Nobody()
         # Seconds of the boot clock: setting the wall clock back must not stop the asking.
         self._next_parent = 0.0
+        self._last_parent = 0.0
         self._next_servers = 0.0
         self._said: tuple[str, ...] = ()
         self._held: Hold | None = None
@@ -196,7 +197,8 @@ class ZoneSigner:
         now = self._clock.wall()
         if ask:
             self._parent_says = await self._parent.ds(self.origin)
-            self._next_parent = self._clock.boot() + self._parent_pause()
+            self._last_parent = self._clock.boot()
+            self._next_parent = self._last_parent + self._parent_pause()
         try:
             await self._ring.load(self.config, lived, self._facts)
         except KeystoreError as error:
@@ -243,6 +245,7 @@ class ZoneSigner:
         if boot >= self._next_parent and self._has_parent():
             self._parent_says = await self._parent.ds(self.origin)
             await self._evidence.parent(self.keyset, self._parent_says)
+            self._last_parent = boot
             self._next_parent = boot + self._parent_pause()
             decision = decide(
                 self.origin,
@@ -278,7 +281,12 @@ class ZoneSigner:
         policy = self.config.policy
         if self._held is not None or isinstance(self._parent_says, Unknown):
             return pauses.held(policy)
-        return pauses.parent(policy, waiting=self._step.wants(ObserveParent))
+        # While only time is waited for, the parent is looked at as at any other time.
+        waiting = any(
+            blocker.record is RecordKind.DS and blocker.who == OBSERVATION
+            for blocker in self._step.blockers
+        )
+        return pauses.parent(policy, waiting=waiting)
 
     async def _hold(self, hold: Hold | None) -> None:
         old = self._held
@@ -304,15 +312,14 @@ class ZoneSigner:
         """Take the steps that may be taken, unless the zone is held."""
         if self._held is not None:
             return
-        before = self._step
         try:
             self._step = await self._executor_of_steps.run(await self._observations())
         except KeystoreError as error:
             now = self._clock.wall()
             await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, True))
             return
-        if self._step.wants(ObserveParent) and not before.wants(ObserveParent):
-            self._next_parent = min(self._next_parent, self._clock.boot() + self._parent_pause())
+        # What it waits for may have changed: then the next look is nearer.
+        self._next_parent = min(self._next_parent, self._last_parent + self._parent_pause())
         for line in report.orders(self.keyset, self._step):
             if line not in self._said:
                 _log.warning("%s: %s", self.origin, line)

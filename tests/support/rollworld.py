@@ -22,7 +22,7 @@ from signer.config import SignConfig
 from signer.observer import OwnServers
 from signer.outcome import Held, Outcome, Published, Refused
 from signer.parent import ParentAnswer, Seen
-from signer.policy import DAY, HOUR, Policy
+from signer.policy import DAY, MINUTE, Policy
 from signer.service import ZoneSigner
 from signer.state import StateDatabase
 
@@ -36,7 +36,7 @@ TEXT = (
 )
 DNSKEY, CDS, CDNSKEY, NSEC3PARAM, RRSIG = 48, 59, 60, 51, 46
 CDS_DELETE = bytes(5)
-PARENT_DELAY = 2 * HOUR
+PARENT_DELAY = 10 * MINUTE
 DS_TTL = DAY
 
 T = TypeVar("T")
@@ -237,7 +237,7 @@ class World:
         served = self.served or self.zone
         assert served is not None
         ds = self.cached_ds()
-        if not ds and self.signer.keyset.insecure:
+        if not ds and (self.signer.keyset.insecure or not served.signature_count):
             return
         report = engine.verify(served, at=self.clock.wall(), ds=ds)
         assert report.failure_count == 0, [
