@@ -147,10 +147,17 @@ def _dnskey_first(at: Situation) -> str | None:
 
 def _another_ds(at: Situation) -> str | None:
     """The rules alone would let the old DS go while the new one is only rumoured. A key that
-    is lost leads nowhere for long."""
+    is lost leads nowhere for long, and one that does not sign the key set nowhere at all."""
     if at.insecure:
         return None
-    rest = [key for key in at.keyset.keys if key.state(RecordKind.DS) is _O and not key.lost]
+    rest = [
+        key
+        for key in at.keyset.keys
+        if key.state(RecordKind.DS) is _O
+        and key.visible(RecordKind.KRRSIG)
+        and key.visible(RecordKind.DNSKEY)
+        and not key.lost
+    ]
     if any(
         key.fingerprint != at.key.fingerprint
         and (key.algorithm == at.key.algorithm or key.goal is Goal.OMNIPRESENT)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from signer.keyset import KeySet, RecordKind, State
+from signer.conditions import frozen_by
+from signer.keyset import Key, KeySet, RecordKind, State
 
 
 @attrs.frozen
@@ -55,12 +56,14 @@ _DNSKEY, _DS = POSITIONS[RecordKind.DNSKEY], POSITIONS[RecordKind.DS]
 
 def rows(keyset: KeySet, *, island: bool = False) -> Rows:
     """The key set as the rules see it. On an island, trust anchors configured by hand stand
-    where a DS would: a key that is everywhere counts as anchored until one that stays is."""
+    where a DS would: a key that is everywhere counts as anchored until one that stays is.
+    A lost key has not signed the DNSKEY RRset since another took that over."""
+    needed = {key.fingerprint for key in frozen_by(keyset)}
     found = tuple(
         Row(
             key.fingerprint,
             key.algorithm,
-            key.letters(),
+            _without_krrsig(key) if key.lost and key.fingerprint not in needed else key.letters(),
             key.predecessor,
             key.successor,
             tuple(
@@ -83,6 +86,12 @@ def rows(keyset: KeySet, *, island: bool = False) -> Rows:
         else row
         for row in found
     )
+
+
+def _without_krrsig(key: Key) -> str:
+    letters = key.letters()
+    at = POSITIONS[RecordKind.KRRSIG]
+    return letters if letters[at] in "-HU" else letters[:at] + "u" + letters[at + 1 :]
 
 
 # --- the successor relation -----------------------------------------------------------------
