@@ -103,7 +103,13 @@ class World:
         self.calm = self.setting.calm
         self.keyset = KeySet(ORIGIN)
         empty = Version(
-            0, UNSIGNED, frozenset({Data(frozenset())}), self._ttls(), frozenset(), frozenset(), None
+            0,
+            UNSIGNED,
+            frozenset({Data(frozenset())}),
+            self._ttls(),
+            frozenset(),
+            frozenset(),
+            None,
         )
         self.versions.append(empty)
         for number in range(self.setting.servers):
@@ -192,9 +198,8 @@ class World:
             for said in waits
             if said.rule != "purge"
         )
-        return (
-            f"at {self.now:.0f}: {mix}\n{keys}\n{blockers}\n{self.policy}\n"
-            + "\n".join(self.log[-25:])
+        return f"at {self.now:.0f}: {mix}\n{keys}\n{blockers}\n{self.policy}\n" + "\n".join(
+            self.log[-25:]
         )
 
     # --- the manager ------------------------------------------------------------------------
@@ -273,9 +278,9 @@ class World:
         if attrs.evolve(version, serial=last.serial) == last:
             return
         lost = any(key.lost and not key.all_hidden() for key in self.keyset.keys)
-        if version.keys.keys and not lost:
-            if not _stands(version) or not version.keys.keys & version.keys.signers:
-                raise Unsound(self.story(f"{version} does not stand by itself"))
+        stands = _stands(version) and version.keys.keys & version.keys.signers
+        if version.keys.keys and not lost and not stands:
+            raise Unsound(self.story(f"{version} does not stand by itself"))
         self.versions.append(version)
         between = last.data | version.data
         if last.serial and len(between) > len(version.data) and self.rng.random() < 0.3:
