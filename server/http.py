@@ -5,8 +5,10 @@ framework would add here is start-up time and surface in the process that faces 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 import attrs
 
@@ -40,9 +42,9 @@ Handler = Callable[[], Awaitable[Response]]
 
 
 class HttpServer:
-    """One listening address with its paths."""
+    """One listening address, or Unix socket (mode 0600), with its paths."""
 
-    def __init__(self, endpoint: Endpoint, paths: Mapping[str, Handler]) -> None:
+    def __init__(self, endpoint: Endpoint | Path, paths: Mapping[str, Handler]) -> None:
         self._endpoint = endpoint
         self._paths = dict(paths)
         self._servers: asyncio.Server | None = None
@@ -51,16 +53,22 @@ class HttpServer:
     async def start(self) -> None:
         """Raises OSError, its text with the address in it."""
         try:
-            self._servers = await asyncio.start_server(
-                self._accept,
-                self._endpoint.address or None,
-                self._endpoint.port,
-                limit=_LONGEST_HEAD,
-            )
+            self._servers = await self._listen(self._endpoint)
         except OSError as error:
             raise OSError(
                 error.errno, f"{self._endpoint} can't be listened on: {error.strerror or error}"
             ) from None
+
+    async def _listen(self, endpoint: Endpoint | Path) -> asyncio.Server:
+        if isinstance(endpoint, Endpoint):
+            return await asyncio.start_server(
+                self._accept, endpoint.address or None, endpoint.port, limit=_LONGEST_HEAD
+            )
+        with contextlib.suppress(FileNotFoundError):
+            endpoint.unlink()
+        server = await asyncio.start_unix_server(self._accept, endpoint, limit=_LONGEST_HEAD)
+        endpoint.chmod(0o600)
+        return server
 
     def serve(self, paths: Mapping[str, Handler]) -> None:
         """Other paths from now on."""
@@ -70,6 +78,9 @@ class HttpServer:
         if self._servers is not None:
             self._servers.close()
             await self._servers.wait_closed()
+            if isinstance(self._endpoint, Path):
+                with contextlib.suppress(FileNotFoundError):
+                    self._endpoint.unlink()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1

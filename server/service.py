@@ -5,6 +5,7 @@ needed), `run` does the rest until it is told to stop.
 """
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -49,6 +50,7 @@ class Service:
         self._subscriptions: dict[str, Subscription] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._notify: NotifyListener | None = None
+        self._told_locally: HttpServer | None = None
         self._next_plugin = 0
         self._reloads = 0
         self._reload_failures = 0
@@ -109,6 +111,7 @@ class Service:
         started()
         if restored:
             await asyncio.wait(restored)
+        await self._tell_locally()
         await self._listen_for_notify()
         self._follow()
 
@@ -244,6 +247,27 @@ class Service:
         subscription = self._subscriptions.get(block.id)
         return subscription.missing if subscription is not None else block.zones
 
+    async def _tell_locally(self) -> None:
+        """On a socket of this machine: which zones are answered, for a supervisor that must
+        know without a query of its own among the clients'."""
+        path = self._compiled.options.state / "run" / "answering.sock"
+        server = HttpServer(path, {"/zones": self._answered})
+        try:
+            await server.start()
+        except OSError as error:
+            _log.warning("a supervisor can't see whether zones are answered: %s", error.strerror)
+            return
+        self._told_locally = server
+
+    async def _answered(self) -> Response:
+        present = [
+            (block, zone)
+            for block, subscription in self._subscriptions.items()
+            for zone, entry in subscription.followed.items()
+            if entry.zone is not None
+        ]
+        return Response(200, json.dumps(present).encode(), "application/json")
+
     async def _metrics(self) -> Response:
         return await asyncio.to_thread(self._render_metrics)
 
@@ -329,6 +353,8 @@ class Service:
         await _cancel(list(self._followers.values()))
         if self._notify is not None:
             await self._notify.stop()
+        if self._told_locally is not None:
+            await self._told_locally.stop()
         # Queries under way may still need their plugins.
         await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self._runtime.stop)

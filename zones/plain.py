@@ -55,7 +55,7 @@ def content_loss(
     current: engine.Zone | None, read: engine.Zone, *, percent: int = 10
 ) -> str | None:
     """Why a version needs a person's word before it is served: it is not signed any more, it
-    lost its apex NS, or more than `percent` of its names. One name alone never does."""
+    lost its apex NS, or more than `percent` of its names, FEW or more of them."""
     if current is None:
         return None
     if current.signature_count and not read.signature_count:
@@ -73,10 +73,12 @@ def content_loss(
         for owner in current.difference(read).owners
         if current.rrsets_at(owner) and not read.rrsets_at(owner)
     ]
-    if len(lost) > 1 and len(lost) * 100 > percent * current.name_count:
+    if len(lost) >= FEW and len(lost) * 100 > percent * current.name_count:
         example, _ = dns.name.from_wire(lost[0], 0)
         return f"it loses {len(lost)} of {current.name_count} names, {example} for one"
     return None
 
 
+# What a zone may lose without a person's word, whatever part of it that is.
+FEW = 10
 _NS = 2

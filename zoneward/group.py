@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +27,11 @@ PAUSE = 0.5
 # How long a zone that has no version here waits for what servers say they hold of it.
 PATIENCE = 3.0
 
+# Every version is verified again, whole, this often, in seconds; the first time within
+# REVERIFY_SPREAD after a start, each zone at a time of its own.
+REVERIFY_EVERY = 24 * 3600.0
+REVERIFY_SPREAD = 3600.0
+
 _log = logging.get("zone")
 
 
@@ -48,11 +54,13 @@ class NameGroup:
         signer: ZoneSigner | None,
         tasks: Mapping[str, ZoneTask],
         moved: Callable[[], None],
+        verifying: asyncio.Lock,
         *,
         servers: bool = True,
     ) -> None:
-        """`moved` is called when `due` may be another than before; `servers`: there may be some
-        that know the zone."""
+        """`moved` is called when `due` may be another than before; `verifying` is shared by
+        all groups; `servers`: there may be some that know the zone."""
+        self._verifying = verifying
         self.plan = plan
         self._moved = moved
         self.signer = signer
@@ -127,6 +135,7 @@ class NameGroup:
                 group.create_task(task.run())
             if self.signer is not None:
                 group.create_task(self._answer_alarms(self.signer))
+            group.create_task(self._reverify())
 
     async def _start(self) -> None:
         if self.signer is None:
@@ -189,6 +198,24 @@ class NameGroup:
             if serial is not None and self.tasks[block].keeper.current is None
         )
 
+    async def _reverify(self) -> None:
+        """Soon after the start, then daily."""
+        wait = first_reverification(self.origin)
+        while True:
+            await asyncio.sleep(wait)
+            wait = REVERIFY_EVERY
+            for task in self.tasks.values():
+                # One zone at a time: what changes goes first.
+                async with self._verifying:
+                    try:
+                        await task.reverify()
+                    except (engine.EngineError, OSError) as error:
+                        _log.error(
+                            f"zone {self.origin}: it could not be verified again: "
+                            f"{one_line(error)}; tried again in a day",
+                            block=task.block,
+                        )
+
     def _served(self) -> dict[str, engine.Zone]:
         return {
             block: task.keeper.current
@@ -202,3 +229,9 @@ class NameGroup:
             if task.problem != problem:
                 task.problem = problem
                 _log.error(line, block=task.block)
+
+
+def first_reverification(origin: dns.name.Name) -> float:
+    """Seconds after a start; by the zone's name, so that many zones are spread evenly."""
+    digest = hashlib.sha256(str(origin.canonicalize()).encode()).digest()
+    return int.from_bytes(digest[:4]) / 2**32 * REVERIFY_SPREAD

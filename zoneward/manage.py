@@ -17,9 +17,10 @@ from signer.clock import SystemClock
 from signer.scheduler import AlarmClock
 from signer.state import StateDatabase
 from zoneward import admin, logging, metrics
+from zoneward.accounts import accounts
 from zoneward.configuration import ManagerPlan, load, plan_manager
 from zoneward.manager import Manager
-from zoneward.process import end_with_parent, lower_priority
+from zoneward.process import become, end_with_parent, lower_priority
 from zoneward.refusal import OK, one_line
 from zoneward.sdnotify import notify
 from zoneward.state import ManagerLock, StateDirectory
@@ -40,8 +41,13 @@ def main(path: Path, dns_port: int, *, supervised_by: int | None, debug: bool) -
     lower_priority()
     state = StateDirectory(plan.options.state)
     if supervised_by is None:
-        state.prepare()
+        user, server_user = accounts(plan.options)
+        state.prepare(user, server_user)
+        if user is not None:
+            become(user.uid, user.gid, low_ports=False)
     with ManagerLock(state):
+        if supervised_by is None and os.geteuid() == 0:
+            _log.warning("the manager runs as root: name a user with the global option `user`")
         for line in engine.protect_process():
             _log.warning(line)
         database = StateDatabase(state.database)

@@ -76,6 +76,7 @@ class Manager:
         self._notifier = Notifier(state.notify_socket)
         self.transfer = TransferService(self._serve, self._observed)
         self._applying = asyncio.Lock()
+        self._verifying = asyncio.Lock()
         self._background: set[asyncio.Task[object]] = set()
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
         self.rearm = asyncio.Event()
@@ -244,7 +245,14 @@ class Manager:
             tasks[block_id] = ZoneTask(
                 block_id, source, str(spec.path), keeper, signer, self._work, self._published
             )
-        return NameGroup(plan, signer, tasks, self.rearm.set, servers=self._servers_may_know())
+        return NameGroup(
+            plan,
+            signer,
+            tasks,
+            self.rearm.set,
+            self._verifying,
+            servers=self._servers_may_know(),
+        )
 
     def _servers_may_know(self) -> bool:
         """Whether a server may have zones from a life before this one."""

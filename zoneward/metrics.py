@@ -51,6 +51,18 @@ class _Zones(Collector):
             "Until the zone's earliest RRSIG expires.",
             _validity,
         )
+        yield _gauge(
+            tasks,
+            "zoneward_zone_reverified_timestamp_seconds",
+            "When the whole version was last verified again, which is daily.",
+            lambda task: task.reverified_at,
+        )
+        yield _gauge(
+            tasks,
+            "zoneward_zone_reverify_faults",
+            "Faults that verifying it again found, 20 at most; the log says which.",
+            lambda task: float(task.reverify_faults),
+        )
         yield _counter(
             tasks, "zoneward_zone_signed_rrsets", "RRsets signed.", lambda t: t.signed_rrsets
         )

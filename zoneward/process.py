@@ -106,11 +106,22 @@ def become(uid: int, gid: int, *, low_ports: bool) -> None:
     try:
         if low_ports:
             libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
-        os.setgroups([])
+        try:
+            # The groups that it was given to read zone files.
+            os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+        except KeyError:
+            os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     except OSError as error:
         raise Refusal(f"can't become user {uid}: {error.strerror}") from error
+    for needed in (os.__file__, __file__):
+        # Modules are imported later, too: better said here than met in the middle.
+        if not os.access(needed, os.R_OK):
+            raise Refusal(
+                f"{needed}: user {uid} can't read it; install Python and Zoneward where every "
+                "user may read, such as /opt, or run as another user"
+            )
     if not low_ports:
         return
     # The lower 32 capabilities, then the upper.

@@ -1,26 +1,29 @@
-"""Whether the whole is up: the manager says which zones there are, the server answers them."""
+"""Whether the whole is up: the manager says which zones there are, the server which it has.
+
+Both are asked on their sockets: no query of ours stands among the clients' in log and metrics.
+"""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
-import dns.exception
-import dns.flags
-import dns.message
-import dns.query
-import dns.rcode
-import dns.rdatatype
+import dns.name
+import httpx
+import msgspec
 
 from server.compile import Compiled
 from zoneward.api import Delegation, Status, ZoneRow
 from zoneward.client import AdminClient
 from zoneward.refusal import Refusal
 
-# For one question to a server on this machine, in seconds.
-_PATIENCE = 0.25
+# For one question to a process on this machine, in seconds.
+_PATIENCE = 2.0
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+# Block and zone.
+Answered = frozenset[tuple[str, dns.name.Name]]
 
 
 @attrs.frozen
@@ -31,8 +34,9 @@ class Door:
     port: int
 
     def dig(self, zone: str) -> str:
-        """A command line that shows a signed answer."""
-        return f"dig @{self.address} -p {self.port} +dnssec {zone} SOA"
+        """A command line that shows a signed answer; the SOA is what every zone has."""
+        port = "" if self.port == 53 else f" -p {self.port}"
+        return f"dig @{self.address}{port} +dnssec {zone} SOA"
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
@@ -59,8 +63,9 @@ def doors(compiled: Compiled) -> dict[str, Door]:
     return found
 
 
-def look(client: AdminClient, compiled: Compiled) -> Report | None:
-    """None while the manager does not answer or has not had its first pass over each zone."""
+def look(client: AdminClient, answering: Path, compiled: Compiled) -> Report | None:
+    """None while the manager does not answer or has not had its first pass over each zone.
+    `answering` is the server's socket."""
     try:
         status = client.get("/status", Status)
         if not status.settled:
@@ -68,22 +73,23 @@ def look(client: AdminClient, compiled: Compiled) -> Report | None:
         delegations = client.get("/ds", list[Delegation])
     except Refusal:
         return None
-    at = doors(compiled)
-    return Report(status, delegations, at, tuple(_missing(status, at)))
+    there = answered(answering)
+    missing = tuple(
+        row
+        for row in status.zones
+        if row.serial is None or (row.block, dns.name.from_text(row.zone)) not in there
+    )
+    return Report(status, delegations, doors(compiled), missing)
 
 
-def _missing(status: Status, at: dict[str, Door]) -> Iterator[ZoneRow]:
-    for row in status.zones:
-        door = at.get(row.block)
-        if door is None or row.serial is None or not answers(door, row.zone):
-            yield row
-
-
-def answers(door: Door, zone: str) -> bool:
-    """Whether the server answers for the zone there, with authority."""
-    query = dns.message.make_query(zone, dns.rdatatype.SOA, id=secrets.randbits(16))
+def answered(socket: Path) -> Answered:
+    """The zones that the server behind a socket answers; none while it does not listen."""
     try:
-        reply = dns.query.udp(query, door.address, timeout=_PATIENCE, port=door.port)
-    except (OSError, dns.exception.DNSException):
-        return False
-    return reply.rcode() == dns.rcode.NOERROR and bool(reply.flags & dns.flags.AA)
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)), timeout=_PATIENCE
+        ) as client:
+            reply = client.get("http://server/zones")
+            found = msgspec.json.decode(reply.content, type=list[tuple[str, str]])
+    except (httpx.HTTPError, msgspec.DecodeError):
+        return frozenset()
+    return frozenset((block, dns.name.from_text(zone)) for block, zone in found)

@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         service = Service(given.conf, dns_port=given.dns_port, environ=dict(os.environ))
         configure(service.options.log_level)
         service.bind()
-        _drop_privileges(given.user or service.options.server_user or service.options.user)
+        # Under a supervisor, who to be was its decision, and so is what there is to say of it.
+        if given.parent is None:
+            _drop_privileges(given.user or service.options.server_user or service.options.user)
         for line in engine.protect_process():
             _log.debug("%s", line)
         asyncio.run(_serve(service))

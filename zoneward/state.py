@@ -74,6 +74,11 @@ class StateDirectory:
     def notify_socket(self) -> Path:
         return self.run / "server.sock"
 
+    @property
+    def answering_socket(self) -> Path:
+        """Where the server says which zones it answers."""
+        return self.run / "answering.sock"
+
     def zone(self, block: str, directory: str) -> Path:
         """A zone's versions; `directory` is what `corefile.names.directory_name` gives."""
         return self.manager / "zones" / block / directory

@@ -17,12 +17,13 @@ from pathlib import Path
 from types import FrameType
 
 from zoneward import logging, welcome
-from zoneward.checking import Checked, CorefileRefused, check
+from zoneward.accounts import accounts, remark
+from zoneward.checking import CorefileRefused, check
 from zoneward.child import Child, ending
 from zoneward.client import AdminClient
 from zoneward.configuration import RecordingEnviron
 from zoneward.environment import for_child
-from zoneward.process import Account, account, account_if_there, stay_private
+from zoneward.process import Account, stay_private
 from zoneward.readiness import Report, look
 from zoneward.refusal import OK, REFUSED, USAGE, Refusal
 from zoneward.sdnotify import notify
@@ -62,7 +63,8 @@ class Supervisor:
         logging.configure(options.log_level, debug=debug)
         for warning in self._checked.warnings:
             _log.warning(str(warning))
-        manager, server = accounts(self._checked)
+        manager, server = accounts(options)
+        remark(options, manager, server)
         self._state = StateDirectory(options.state)
         self._state.prepare(manager, server)
         arguments = ["-conf", str(path.absolute()), "-dns.port", str(dns_port)]
@@ -156,7 +158,7 @@ class Supervisor:
         return not child.started and self._state.transfer_socket.exists()
 
     def _look(self) -> None:
-        report = look(self._client, self._checked.compiled)
+        report = look(self._client, self._state.answering_socket, self._checked.compiled)
         late = time.monotonic() > self._impatient_at
         if report is None:
             if late:
@@ -190,7 +192,7 @@ class Supervisor:
         if self._taking_up is None:
             return
         digest, deadline = self._taking_up
-        report = look(self._client, self._checked.compiled)
+        report = look(self._client, self._state.answering_socket, self._checked.compiled)
         if report is not None and report.status.config == digest:
             self._taking_up = None
             self._server.send(signal.SIGHUP)
@@ -221,31 +223,6 @@ class Supervisor:
                 continue
         except BlockingIOError:
             return
-
-
-def accounts(checked: Checked) -> tuple[Account | None, Account | None]:
-    """The users of manager and server; None stays who we are. Raises Refusal."""
-    options = checked.plan.options
-    if os.geteuid() != 0:
-        if options.user or options.server_user:
-            _log.warning("`user` and `server-user` need root to start; both run as this user")
-        else:
-            _log.info("manager and server share this user; started as root they get one each")
-        return None, None
-    manager = account(options.user, "user") if options.user else account_if_there("zoneward")
-    if options.server_user:
-        server: Account | None = account(options.server_user, "server-user")
-    else:
-        server = account_if_there("zoneward-server") or manager
-    if server is None or manager is None:
-        _log.warning(
-            "manager and server run as root: create the users zoneward and zoneward-server, or "
-            "name others with `user` and `server-user`"
-        )
-        return manager, server
-    if manager.uid == server.uid:
-        _log.warning(f"manager and server share the user {manager.name}; set `server-user`")
-    return manager, server
 
 
 def main(path: Path, dns_port: int, *, debug: bool) -> int:

@@ -63,6 +63,8 @@ class ZoneTask:
         self.signed_rrsets = 0
         self.refusals = 0
         self.source_errors = 0
+        self.reverified_at: int | None = None
+        self.reverify_faults = 0
         self._source = source
         self._executor = executor
         self._published = published
@@ -109,6 +111,29 @@ class ZoneTask:
         self._waiters.append(done)
         self.ask(scope="anew")
         return await done
+
+    async def reverify(self) -> None:
+        """Verify the whole current version again, trusting nothing that was found before:
+        what memory or disk has changed since shows here, before resolvers find it."""
+        zone = self.keeper.current
+        if zone is None or not zone.signature_count:
+            return
+        if self.signer is not None:
+            faults = await self.signer.reverify(self.block, zone)
+        else:
+            faults = await self._off_loop(_faults, zone)
+        self.reverified_at = int(time.time())
+        self.reverify_faults = len(faults)
+        if faults:
+            more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
+            _log.error(
+                f"zone {self.origin} serial {zone.serial}: verifying what is served again found "
+                f"faults: {faults[0]}{more}; validating resolvers refuse it: restore a backup, or "
+                f"change the zone and `zoneward zones reload {self.origin}`",
+                block=self.block,
+            )
+        else:
+            _log.debug(f"zone {self.origin} serial {zone.serial}: verified again", block=self.block)
 
     async def accept(self) -> str | None:
         """Let the version through that the content guard holds; None when it holds none."""
@@ -317,3 +342,8 @@ def _changes(base: engine.Zone | None, read: engine.Zone | None) -> engine.Diff:
     return engine.source_changes(
         None if base is None else base.source(), read.source(keep_dnskey=True)
     )
+
+
+def _faults(zone: engine.Zone) -> tuple[str, ...]:
+    report = engine.verify(zone, at=int(time.time()), max_failures=20)
+    return tuple(failure.message for failure in report.failures)

@@ -21,7 +21,7 @@ def status(
     ctx: click.Context, zone: str | None, corefile: Path, dns_port: int, as_json: bool
 ) -> None:
     """How the zones are, and what each waits for, on whose evidence, until when. Exit code 1
-    when a zone has a problem."""
+    when a zone has a problem or an alarm."""
     found = client(corefile, dns_port).get("/status", Status, zone=zone)
     if as_json:
         print_json(found)
@@ -29,7 +29,8 @@ def status(
         click.echo(f"manager {found.version}, process {found.pid}, {found.corefile}")
         for row in found.zones:
             _show(row)
-    ctx.exit(REFUSED if any(row.problem for row in found.zones) else 0)
+    bad = any(row.problem or (row.signing and row.signing.alarms) for row in found.zones)
+    ctx.exit(REFUSED if bad else 0)
 
 
 def _show(row: ZoneRow) -> None:

@@ -445,17 +445,20 @@ async def test_half_a_key_set_is_completed(house: House) -> None:
     assert sorted(rows.values()) == ["KSK", "ZSK"]
 
 
+# What a half-written file may be without.
+HOSTS = "".join(f"h{number} 300 A 192.0.2.9\n" for number in range(12))
+
 # --- the gate ---------------------------------------------------------------------------------
 
 
 @scenario
 async def test_a_version_that_loses_names_waits_for_a_person(house: House) -> None:
     await house.start()
-    await house.sign(scan())
-    fewer = scan(RECORDS.replace("mail 300 A 192.0.2.3\n", ""))
+    await house.sign(scan(RECORDS + HOSTS))
+    fewer = scan()
     outcome = await house.sign(fewer)
     assert isinstance(outcome, Held)
-    assert "25 % are gone" in outcome.hold.reason
+    assert "the new version has 4 names and the old one 16: 75 % are gone" in outcome.hold.reason
     assert house.signer.status().state == "held"
     assert await house.sign(None, "expiring") == Unchanged(), "re-signing goes on"
     assert isinstance(await house.sign(fewer), Held)
@@ -470,11 +473,19 @@ async def test_a_version_that_loses_names_waits_for_a_person(house: House) -> No
 @scenario
 async def test_accepting_one_version_is_not_accepting_another(house: House) -> None:
     await house.start()
+    await house.sign(scan(RECORDS + HOSTS))
     await house.sign(scan())
-    await house.sign(scan(RECORDS.replace("mail 300 A 192.0.2.3\n", "")))
     await house.signer.accept(BLOCK)
     other = await house.sign(scan(RECORDS.replace("www 300 A 192.0.2.2\n", "")))
     assert isinstance(other, Held)
+
+
+@scenario
+async def test_a_small_zone_may_lose_a_name(house: House) -> None:
+    await house.start()
+    await house.sign(scan())
+    fewer = await house.sign(scan(RECORDS.replace("mail 300 A 192.0.2.3\n", "")))
+    assert isinstance(fewer, Published)
 
 
 @scenario

@@ -1,4 +1,4 @@
-"""The state database and the lock on its directory."""
+"""The state database."""
 
 import sqlite3
 import stat
@@ -10,7 +10,6 @@ import pytest
 from signer import keytables, schema, tables
 from signer.elapsed import Lived, Reading
 from signer.keyset import Goal, Key, KeySet, Record, RecordKind, Role, State
-from signer.lock import StateLock
 from signer.state import StateDatabase, StateError
 from signer.tables import Observation, Version
 
@@ -164,15 +163,6 @@ def test_a_copy_is_whole(database: StateDatabase, tmp_path: Path) -> None:
     copy = StateDatabase(tmp_path / "copy.db")
     assert copy.run_blocking(lambda db: tables.reserved_serial(db, ZONE, "block")) == 7
     copy.close()
-
-
-def test_one_manager_for_a_state_directory(tmp_path: Path) -> None:
-    with (
-        StateLock(tmp_path / "manager"),
-        pytest.raises(StateError, match=r"is in use by another manager \(process \d+\)"),
-    ):
-        StateLock(tmp_path / "manager")
-    StateLock(tmp_path / "manager").release()
 
 
 def test_a_database_of_the_first_version_is_carried_over(tmp_path: Path) -> None:

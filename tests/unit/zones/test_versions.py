@@ -102,10 +102,13 @@ def test_losing_the_apex_ns_or_a_tenth_of_the_names_is_a_loss() -> None:
     current = zone(1, *hosts)
     assert content_loss(None, current) is None
     assert content_loss(current, zone(2, *hosts[1:])) is None
-    assert content_loss(current, zone(2, *hosts[3:])) is None
-    loss = content_loss(current, zone(2, *hosts[4:]))
+    assert content_loss(current, zone(2, *hosts[9:])) is None, "under ten names are a decision"
+    loss = content_loss(current, zone(2, *hosts[10:]))
     assert loss is not None
-    assert loss.startswith("it loses 4 of 32 names")
+    assert loss.startswith("it loses 10 of 32 names")
+    many = [f"h{i} 300 A 192.0.2.1" for i in range(100)]
+    assert content_loss(zone(1, *many), zone(2, *many[10:])) is None, "not more than a tenth"
+    assert content_loss(zone(1, *many), zone(2, *many[11:])) is not None
     bare = engine.scan_text(b"@ 300 SOA ns h 2 3600 900 86400 300\n", ORIGIN)
     assert content_loss(zone(1), bare) == "it has no NS records at the apex any more"
 
