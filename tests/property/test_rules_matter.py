@@ -112,6 +112,7 @@ ORDER_ONLY = {
     "without a lost key: KRRSIG R": "the model makes no signature with a lost key",
     "without a lost key: ZRRSIG R": "only where a key is lost between two steps of a swap",
     "without double DS: DNSKEY R": "double KSK instead",
+    "without DS after DNSKEY: DS R": "R2 wants another key everywhere, with its DS",
     "without another DS: DS U": "R2 lets DS be swapped; a parent might remove before it adds",
     "without DNSKEY after DS: DNSKEY U": "R2 wants another key everywhere, with its DS",
     "without KRRSIG after DS: KRRSIG U": "R2 wants another key everywhere, with its DS",
