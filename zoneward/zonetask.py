@@ -105,6 +105,13 @@ class ZoneTask:
         self.ask(load=True)
         return await done
 
+    async def resign(self) -> str:
+        """Make every signature anew now; the line that says what came of it."""
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiters.append(done)
+        self.ask(scope="anew")
+        return await done
+
     async def reverify(self) -> None:
         """Verify the whole current version again, trusting nothing that was found before:
         what memory or disk has changed since shows here, before resolvers find it."""
@@ -127,13 +134,6 @@ class ZoneTask:
             )
         else:
             _log.debug(f"zone {self.origin} serial {zone.serial}: verified again", block=self.block)
-
-    async def resign(self) -> str:
-        """Make every signature anew now; the line that says what came of it."""
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiters.append(done)
-        self.ask(scope="anew")
-        return await done
 
     async def accept(self) -> str | None:
         """Let the version through that the content guard holds; None when it holds none."""
