@@ -42,6 +42,8 @@ def refuses(port: int) -> bool:
         socket.create_connection((ADDRESS, port), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it was accepted by a listener that is being closed
     return False
 
 
