@@ -10,7 +10,10 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
+from signer.pace import Pace
+
 _PAYLOAD = 1232
+_PACE = Pace()
 
 
 @attrs.frozen
@@ -36,6 +39,7 @@ async def ask(
     where = f"{address} port {port}"
     query = dns.message.make_query(name, rtype, want_dnssec=True, payload=_PAYLOAD)
     query.flags &= ~dns.flags.RD
+    await _PACE.turn(address)
     try:
         response, _ = await dns.asyncquery.udp_with_fallback(
             query, address, timeout=timeout, port=port, ignore_unexpected=True

@@ -7,8 +7,12 @@ sign [DBFILE [ZONES…]] {
     nsec3 [iterations N] [salt HEX] [opt-out]
     dnskey-ttl|max-zone-ttl|validity|refresh|jitter|propagation DURATION
     publish-safety|retire-safety|parent-ds-ttl|parent-propagation DURATION
+    csk-lifetime|ksk-lifetime|zsk-lifetime DURATION|unlimited
+    ds double-ksk|double-ds
+    standby csk|ksk|zsk… [ds]
+    purge DURATION
     parent none|ADDRESS…
-    observe ADDRESS…
+    observe all|quorum|own|ADDRESS…
     keystore files [DIRECTORY] { passphrase REFERENCE }
     key file|directory PATH…
     directory DIRECTORY
@@ -17,6 +21,7 @@ sign [DBFILE [ZONES…]] {
 """
 
 import binascii
+import enum
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +45,7 @@ from signer.policy import (
     ALGORITHMS,
     DAY,
     RSA_ALGORITHMS,
+    DsMode,
     KeyLayout,
     Nsec3,
     Policy,
@@ -57,12 +63,22 @@ _DURATIONS = {
     "retire-safety": "retire_safety",
     "parent-ds-ttl": "parent_ds_ttl",
     "parent-propagation": "parent_propagation",
+    "purge": "purge",
 }
+_LIFETIMES = {
+    "csk-lifetime": "csk_lifetime",
+    "ksk-lifetime": "ksk_lifetime",
+    "zsk-lifetime": "zsk_lifetime",
+}
+_YEAR = 365 * DAY
+_LONGEST = 10 * _YEAR
 _OTHERS = (
     "keys",
     "algorithm",
     "nsec",
     "nsec3",
+    "ds",
+    "standby",
     "parent",
     "observe",
     "keystore",
@@ -85,20 +101,40 @@ class ParentConfig:
     addresses: tuple[tuple[str, int], ...] = ()
 
 
+class Observe(enum.Enum):
+    """Which of the servers that publish the zone have to show a change before it counts: by
+    default every name server of the NS set, or our own server's word where none of them can
+    be asked; every one; more than half; our own server's word; these addresses."""
+
+    DEFAULT = "default"
+    ALL = "all"
+    QUORUM = "quorum"
+    OWN = "own"
+    ADDRESSES = "addresses"
+
+
+@attrs.frozen
+class ObserveConfig:
+    """`addresses` (IP, port) are given with `ADDRESSES` alone."""
+
+    which: Observe = Observe.DEFAULT
+    addresses: tuple[tuple[str, int], ...] = ()
+
+
 @attrs.frozen
 class SignConfig:
     """`database_file` is the DBFILE of CoreDNS's form, None where another directive of the
     block loads the zone. `zones` is empty where the block's own zones are meant.
     `key_files` are base names of BIND's pairs, `key_directories` hold such pairs; both are
-    imported and kept. `observe` are our own servers (IP, port) to ask; empty: the manager's
-    server reports. `signed_directory` is where CoreDNS would put the signed file: it tells
+    imported and kept. `observe` says which servers are asked
+    what they show. `signed_directory` is where CoreDNS would put the signed file: it tells
     which *file* line means our version. Without `keystore` the global one is used."""
 
     policy: Policy = attrs.field(factory=Policy)
     database_file: Path | None = None
     zones: tuple[dns.name.Name, ...] = ()
     parent: ParentConfig = attrs.field(factory=ParentConfig)
-    observe: tuple[tuple[str, int], ...] = ()
+    observe: ObserveConfig = attrs.field(factory=ObserveConfig)
     key_files: tuple[Path, ...] = ()
     key_directories: tuple[Path, ...] = ()
     keystore: KeystoreConfig | None = None
@@ -108,8 +144,9 @@ class SignConfig:
 
 def read_sign(directive: Directive, directory: Path) -> SignConfig:
     """Relative paths count from `directory`, the Corefile's. Raises CorefileError."""
-    known_options(directive, (*_DURATIONS, *_OTHERS))
-    only_once(directive, [name for name in (*_DURATIONS, *_OTHERS) if name not in _REPEATED])
+    known = (*_DURATIONS, *_LIFETIMES, *_OTHERS)
+    known_options(directive, known)
+    only_once(directive, [name for name in known if name not in _REPEATED])
     parent = _parent(directive)
     key_files, key_directories = _keys(directive, directory)
     signed = directive.option("directory")
@@ -132,7 +169,7 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         database_file=directory / directive.args[0].text if directive.args else None,
         zones=tuple(dns.name.from_text(zone) for zone in zones(directive.args[1:])),
         parent=parent,
-        observe=_addresses(directive.option("observe")),
+        observe=_observe(directive.option("observe"), parent),
         key_files=key_files,
         key_directories=key_directories,
         keystore=None if keystore is None else read_directive(keystore),
@@ -160,17 +197,26 @@ def _policy(directive: Directive, parent: ParentConfig) -> Policy:
     if "refresh" in given and "dnskey_ttl" not in given:
         given["dnskey_ttl"] = max(0, min(Policy().dnskey_ttl, given["max_zone_ttl"]))
     algorithm, bits = _algorithm(directive.option("algorithm"))
+    standby, standby_ds = _standby(directive.option("standby"))
+    lifetimes = _lifetimes(directive, parent)
     try:
         return Policy(
             keys=_layout(directive.option("keys"), parent),
             algorithm=algorithm,
             rsa_bits=bits,
             nsec3=_denial(directive),
-            **given,
+            ds=_ds(directive.option("ds")),
+            standby=standby,
+            standby_ds=standby_ds,
+            csk_lifetime=lifetimes["csk_lifetime"],
+            ksk_lifetime=lifetimes["ksk_lifetime"],
+            zsk_lifetime=lifetimes["zsk_lifetime"],
+            **given,  # type: ignore[arg-type]
         )
     except PolicyError as error:
         message = str(error)
-        named = [places[name] for name in _DURATIONS if name in places and _names(message, name)]
+        options = (*_LIFETIMES, *_DURATIONS, "standby")
+        named = [places[name] for name in options if name in places and _names(message, name)]
         raise CorefileError(named[0] if named else directive.place, message) from error
 
 
@@ -185,13 +231,53 @@ def _durations(directive: Directive) -> dict[str, int]:
     for line in directive.body or ():
         if line.name in _DURATIONS:
             _plain(line, 1, 1, f"{line.name} DURATION")
-            seconds = duration(line.args[0], most=10 * 365 * DAY)
-            if seconds != int(seconds):
-                raise CorefileError(
-                    line.args[0].place, f"{line.args[0].text} is no whole number of seconds"
-                )
-            given[_DURATIONS[line.name]] = int(seconds)
+            given[_DURATIONS[line.name]] = _seconds(line.args[0])
     return given
+
+
+def _seconds(token: Token) -> int:
+    seconds = duration(token, most=_LONGEST)
+    if seconds != int(seconds):
+        raise CorefileError(token.place, f"{token.text} is no whole number of seconds")
+    return int(seconds)
+
+
+def _lifetimes(directive: Directive, parent: ParentConfig) -> dict[str, int | None]:
+    """Unlimited, unless a parent is named that rollovers can be brought to."""
+    given: dict[str, int | None] = dict.fromkeys(_LIFETIMES.values())
+    if parent.addresses and directive.option("keys") is None:
+        given |= {"ksk_lifetime": _YEAR, "zsk_lifetime": 90 * DAY}
+    layout = _layout(directive.option("keys"), parent)
+    used = ("csk-lifetime",) if layout is KeyLayout.CSK else ("ksk-lifetime", "zsk-lifetime")
+    for line in directive.body or ():
+        if line.name not in _LIFETIMES:
+            continue
+        _plain(line, 1, 1, f"{line.name} DURATION|unlimited")
+        if line.name not in used:
+            raise CorefileError(
+                line.place, f"there is no such key with keys {layout.value}: {' or '.join(used)}"
+            )
+        token = line.args[0]
+        given[_LIFETIMES[line.name]] = None if token.text == "unlimited" else _seconds(token)
+    return given
+
+
+def _ds(line: Directive | None) -> DsMode:
+    if line is None:
+        return DsMode.DOUBLE_KSK
+    _plain(line, 1, 1, "ds double-ksk|double-ds")
+    return DsMode(choice(line.args[0], [mode.value for mode in DsMode]))
+
+
+def _standby(line: Directive | None) -> tuple[frozenset[str], bool]:
+    if line is None:
+        return frozenset(), False
+    _plain(line, 1, 3, "standby csk|ksk|zsk… [ds]")
+    words = [choice(token, ("csk", "ksk", "zsk", "ds")) for token in line.args]
+    roles = frozenset(words) - {"ds"}
+    if not roles:
+        raise CorefileError(line.place, "standby names no key; right: standby csk|ksk|zsk… [ds]")
+    return roles, "ds" in words
 
 
 def _layout(line: Directive | None, parent: ParentConfig) -> KeyLayout:
@@ -266,6 +352,17 @@ def _parent(directive: Directive) -> ParentConfig:
         number_of_arguments(line, 1, 1, "parent none|ADDRESS…")
         return ParentConfig(island=True)
     return ParentConfig(addresses=_addresses(line))
+
+
+def _observe(line: Directive | None, parent: ParentConfig) -> ObserveConfig:
+    if line is None:
+        # What an island's NS records name is nobody's to ask.
+        return ObserveConfig(Observe.OWN if parent.island else Observe.DEFAULT)
+    _plain(line, 1, None, "observe all|quorum|own|ADDRESS…")
+    words = {one.value: one for one in (Observe.ALL, Observe.QUORUM, Observe.OWN)}
+    if len(line.args) == 1 and line.args[0].text in words:
+        return ObserveConfig(words[line.args[0].text])
+    return ObserveConfig(Observe.ADDRESSES, _addresses(line))
 
 
 def _addresses(line: Directive | None) -> tuple[tuple[str, int], ...]:

@@ -3,27 +3,31 @@ waits start here, in lived time."""
 
 import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 import dns.name
 
-import engine
-from signer import observer, tables
+from signer import sightings, tables
 from signer.clock import Clock
 from signer.ds import named_by
 from signer.elapsed import Lived, Reading, since
-from signer.keyset import KeySet, Observations
+from signer.keyset import KeySet, RecordKind, State
+from signer.observations import Observations
+from signer.observer import Shown
 from signer.parent import ParentAnswer, Seen
+from signer.policy import Policy
 from signer.state import StateDatabase
 from signer.tables import Observation
-from zones.serial import newer
 
-_FIRST = "first:"
-_PUBLISHED = "published"
-_DS = "ds"
+_FIRST_SHOWN = "first:shown"
+_FIRST_GONE = "first:gone"
+_SHOWN = "shown"
+_GONE = "gone"
 _DS_ANYWHERE = "ds-anywhere"
 _DS_TTL = "ds-ttl"
+_DNSKEY_TTL = "dnskey-ttl"
+_PARENT_LOOKED = "parent-looked"
 
 
 def cached_ds(answer: ParentAnswer) -> list[list[bytes]]:
@@ -38,16 +42,35 @@ def first_shown(
     db: sqlite3.Connection,
     origin: dns.name.Name,
     variant: str,
-    fingerprint: str,
-    zone: engine.Zone,
+    contents: Mapping[str, bool],
+    serial: int,
     lived: float,
 ) -> None:
-    """Remember the first serial of a variant that has a key; a later one changes nothing."""
-    subject = f"{variant} {fingerprint}"
-    for seen in tables.observations(db, origin):
-        if seen.what == _FIRST and seen.subject == subject:
-            return
-    tables.observe(db, origin, Observation(_FIRST, subject, zone.serial, lived))
+    """Remember the first serial of a variant that shows a subject, or lacks it again; a later
+    one that is the same in this changes nothing."""
+    known = {(one.what, one.subject) for one in tables.observations(db, origin)}
+    for name, there in contents.items():
+        now, then = (_FIRST_SHOWN, _FIRST_GONE) if there else (_FIRST_GONE, _FIRST_SHOWN)
+        subject = f"{variant} {name}"
+        if (then, subject) in known:
+            tables.unsee(db, origin, then, subject)
+        if (now, subject) not in known:
+            tables.observe(db, origin, Observation(now, subject, serial, lived))
+        if there and name.startswith("ttl "):
+            ttl = int(name.removeprefix("ttl "))
+            highest = max([ttl, *_values(tables.observations(db, origin), _DNSKEY_TTL)])
+            tables.observe(db, origin, Observation(_DNSKEY_TTL, "", highest, lived))
+
+
+def forget_moved(db: sqlite3.Connection, before: KeySet, after: KeySet) -> None:
+    """What was seen of a record before it changed is no evidence of what came after."""
+    for subject in sightings.moved(before, after):
+        for what in (_SHOWN, _GONE):
+            tables.unsee(db, after.origin, what, subject)
+
+
+def _values(seen: Iterable[Observation], what: str) -> list[int]:
+    return [one.value for one in seen if one.what == what]
 
 
 @attrs.define
@@ -75,6 +98,10 @@ class Evidence:
         self._lived = await self.database.run(step)
         return self._lived.seconds
 
+    def now(self) -> float:
+        """Lived seconds now, without writing them down."""
+        return 0.0 if self._lived is None else since(self._lived, self.reading()).seconds
+
     def until(self, lived: float) -> int:
         """Whole seconds from now until a moment in lived time, at least 0."""
         if self._lived is None:
@@ -88,28 +115,52 @@ class Evidence:
             return 0.0
         return max(0.0, since(self._lived, self.reading()).seconds - lived)
 
-    async def gather(self, keyset: KeySet, island: bool) -> Observations:
-        """Everything that was seen, as `keyset.advance` wants it."""
+    async def gather(
+        self,
+        keyset: KeySet,
+        policy: Policy,
+        *,
+        island: bool,
+        dnskey_expires: int | None = None,
+    ) -> Observations:
+        """Everything that was seen, as `signer.advance` wants it. `dnskey_expires`: when the
+        DNSKEY RRset's signatures end, in Unix seconds."""
         seen, zone_ttl = await self.database.run(
-            lambda db: (
-                tables.observations(db, self.origin),
-                tables.highest_ttl(db, self.origin),
-            )
+            lambda db: (tables.observations(db, self.origin), tables.highest_ttl(db, self.origin))
         )
-        known = {key.fingerprint for key in keyset.keys}
-
-        def since_of(what: str) -> dict[str, float]:
-            return {
-                one.subject: one.since for one in seen if one.what == what and one.subject in known
-            }
-
+        shown = {one.subject: one.since for one in seen if one.what == _SHOWN}
+        gone = {one.subject: one.since for one in seen if one.what == _GONE}
+        records = {
+            sightings.of_key(key, kind): (key.fingerprint, kind)
+            for key in keyset.keys
+            for kind, _ in key.records
+        }
+        denials = {sightings.of_denial(one.nsec3): one.nsec3 for one in keyset.denials}
+        foreign = {sightings.of_foreign(one.dnskey): one.dnskey for one in keyset.foreign}
+        anywhere = {one.subject for one in seen if one.what == _DS_ANYWHERE}
+        dnskey_ttl = max(_values(seen, _DNSKEY_TTL), default=0)
+        lowered = shown.get(sightings.of_ttl(policy.dnskey_ttl))
+        now = 0.0 if self._lived is None else self._lived.seconds
+        if lowered is not None and now >= lowered + dnskey_ttl + policy.propagation:
+            dnskey_ttl = policy.dnskey_ttl
         return Observations(
-            published=since_of(_PUBLISHED),
-            ds_since=since_of(_DS),
-            ds_anywhere=frozenset(since_of(_DS_ANYWHERE)),
-            ds_ttl=max((one.value for one in seen if one.what == _DS_TTL), default=0),
+            shown={records[name]: since for name, since in shown.items() if name in records},
+            gone={records[name]: since for name, since in gone.items() if name in records},
+            denial={denials[name]: since for name, since in shown.items() if name in denials},
+            foreign={foreign[name]: since for name, since in shown.items() if name in foreign},
+            foreign_gone={foreign[name]: since for name, since in gone.items() if name in foreign},
+            ds_anywhere=frozenset(anywhere & {key.fingerprint for key in keyset.keys}),
+            ds_ttl=max(_values(seen, _DS_TTL), default=0),
             zone_ttl=zone_ttl,
+            dnskey_ttl=dnskey_ttl,
+            dnskey_ttl_since=lowered,
+            parent_looked=max(
+                (one.since for one in seen if one.what == _PARENT_LOOKED), default=None
+            ),
             island=island,
+            dnskey_expires=None
+            if dnskey_expires is None
+            else now + (dnskey_expires - self.clock.wall()),
         )
 
     async def parent(self, keyset: KeySet, answer: ParentAnswer) -> None:
@@ -120,68 +171,115 @@ class Evidence:
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
-            for key in keyset.for_parent():
-                for what, records in ((_DS, answer.common), (_DS_ANYWHERE, answer.any)):
-                    if named_by(self.origin, key.dnskey, records):
-                        seen = Observation(what, key.fingerprint, 1, lived)
-                        tables.observe(db, self.origin, seen)
+            tables.observe_again(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))
+            for key in keyset.keys:
+                if key.record(RecordKind.DS) is None:
+                    continue
+                subject = sightings.of_key(key, RecordKind.DS)
+                everywhere = named_by(self.origin, key.dnskey, answer.common)
+                anywhere = named_by(self.origin, key.dnskey, answer.any)
+                for what, of, holds in (
+                    (_SHOWN, subject, everywhere),
+                    (_GONE, subject, not anywhere),
+                    (_DS_ANYWHERE, key.fingerprint, anywhere),
+                ):
+                    if holds:
+                        tables.observe(db, self.origin, Observation(what, of, 1, lived))
                     else:
-                        tables.unsee(db, self.origin, what, key.fingerprint)
+                        tables.unsee(db, self.origin, what, of)
             if answer.any:
-                before = [
-                    seen.value
-                    for seen in tables.observations(db, self.origin)
-                    if seen.what == _DS_TTL
-                ]
-                highest = max([answer.ttl, *before])
-                tables.observe(db, self.origin, Observation(_DS_TTL, "", highest, lived))
+                self._ds_ttl(db, answer.ttl, lived)
 
         await self.database.run(step)
 
-    async def shown(self, keyset: KeySet, serials: Mapping[str, int | None]) -> None:
-        """Our servers hold these serials (variant -> serial): a key is published once every
-        variant's is at or past the first version that has it."""
+    def _ds_ttl(self, db: sqlite3.Connection, ttl: int, lived: float) -> None:
+        """Keep the highest that caches may still hold: a lower one counts once the last sight
+        of the higher is as long ago as that lasts."""
+        before = [one for one in tables.observations(db, self.origin) if one.what == _DS_TTL]
+        held = max((one.value for one in before if lived < one.since + one.value), default=0)
+        if ttl >= held:
+            tables.observe_again(db, self.origin, Observation(_DS_TTL, "", ttl, lived))
+
+    async def confirm_ds(self, keyset: KeySet, state: State) -> tuple[str, ...]:
+        """A person's word, where the parent can't be asked: every DS that is `RUMOURED` is
+        there, or every one that is `UNRETENTIVE` is gone. The fingerprints that it is about."""
+        lived = await self.lived()
+        keys = [key for key in keyset.keys if key.state(RecordKind.DS) is state]
+
+        def step(db: sqlite3.Connection) -> None:
+            for key in keys:
+                subject = sightings.of_key(key, RecordKind.DS)
+                there = state is State.RUMOURED
+                now, then = (_SHOWN, _GONE) if there else (_GONE, _SHOWN)
+                tables.unsee(db, self.origin, then, subject)
+                tables.observe(db, self.origin, Observation(now, subject, 1, lived))
+                if there:
+                    seen = Observation(_DS_ANYWHERE, key.fingerprint, 1, lived)
+                    tables.observe(db, self.origin, seen)
+                else:
+                    tables.unsee(db, self.origin, _DS_ANYWHERE, key.fingerprint)
+
+            tables.observe_again(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))
+
+        await self.database.run(step)
+        return tuple(key.fingerprint for key in keys)
+
+    async def acknowledged(
+        self, keyset: KeySet, policy: Policy, serials: Mapping[str, int | None]
+    ) -> None:
+        """Our server holds these serials (variant -> serial): a subject is seen, or seen to be
+        gone, once every variant's is at or past the first version that is so."""
+        waits = sightings.awaited(keyset, policy)
+        if not waits or not serials:
+            return
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
             seen = tables.observations(db, self.origin)
-            first = {one.subject: one.value for one in seen if one.what == _FIRST}
-            for key in keyset.published():
-                pairs = [
-                    (serial, first.get(f"{variant} {key.fingerprint}"))
-                    for variant, serial in serials.items()
-                ]
-                if pairs and all(_reached(serial, least) for serial, least in pairs):
-                    found = Observation(_PUBLISHED, key.fingerprint, 1, lived)
-                    tables.observe(db, self.origin, found)
+            shown, gone = _firsts(seen, _FIRST_SHOWN), _firsts(seen, _FIRST_GONE)
+            for subject, there in waits.items():
+                if sightings.reached_everywhere(shown if there else gone, subject, serials):
+                    what = _SHOWN if there else _GONE
+                    tables.observe(db, self.origin, Observation(what, subject, 1, lived))
 
         await self.database.run(step)
 
-    async def servers(self, keyset: KeySet, addresses: tuple[tuple[str, int], ...]) -> None:
-        """Ask our own servers, where any are configured, which keys and serial they show."""
-        if not addresses:
-            return
-        answer = await observer.look(self.origin, addresses)
-        if not isinstance(answer, observer.Shown):
-            return
+    async def servers(
+        self, keyset: KeySet, policy: Policy, answer: Shown, variants: Collection[str]
+    ) -> None:
+        """Our servers answered with these keys and serials: every one of them has to be at or
+        past the first version of a variant that shows, or lacks, what is waited for."""
         lived = await self.lived()
 
         def step(db: sqlite3.Connection) -> None:
             seen = tables.observations(db, self.origin)
-            first = [one for one in seen if one.what == _FIRST]
-            for key in keyset.published():
-                least = [one.value for one in first if one.subject.endswith(key.fingerprint)]
-                reached = least and all(
-                    any(_reached(serial, one) for one in least) for serial in answer.serials
+            shown, gone = _firsts(seen, _FIRST_SHOWN), _firsts(seen, _FIRST_GONE)
+            for subject, there in sightings.awaited(keyset, policy).items():
+                first = shown if there else gone
+                least = [first.get((variant, subject)) for variant in variants]
+                reached = all(
+                    any(sightings.reached(serial, one) for one in least)
+                    for serial in answer.serials
                 )
-                if key.dnskey in answer.dnskeys and reached:
-                    found = Observation(_PUBLISHED, key.fingerprint, 1, lived)
-                    tables.observe(db, self.origin, found)
+                if reached and None not in least and _agrees(keyset, subject, there, answer):
+                    what = _SHOWN if there else _GONE
+                    tables.observe(db, self.origin, Observation(what, subject, 1, lived))
 
         await self.database.run(step)
 
 
-def _reached(serial: int | None, least: int | None) -> bool:
-    if serial is None or least is None:
-        return False
-    return serial == least or newer(serial, least)
+def _agrees(keyset: KeySet, subject: str, there: bool, answer: Shown) -> bool:
+    """Of a DNSKEY more is known than the serial: whether the servers show it."""
+    for key in keyset.keys:
+        if subject == sightings.of_key(key, RecordKind.DNSKEY):
+            return key.dnskey in answer.everywhere if there else key.dnskey not in answer.anywhere
+    return True
+
+
+def _firsts(seen: Iterable[Observation], what: str) -> dict[tuple[str, str], int]:
+    found = {}
+    for one in seen:
+        if one.what == what:
+            variant, _, subject = one.subject.partition(" ")
+            found[variant, subject] = one.value
+    return found

@@ -21,17 +21,24 @@ import engine
 from keystore import bind
 from keystore.dnskey import KSK_FLAGS, SEP_FLAG, ZSK_FLAGS
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
-from signer import tables
+from signer import evidence, keytables, tables
+from signer.actions import Generate
+from signer.adoption import Served, adopt
 from signer.clock import Clock
 from signer.config import SignConfig
 from signer.firststart import OurKey
-from signer.keyset import Key, KeySet, RecordKind, Role, State, roles
+from signer.goals import wanted_algorithm
+from signer.keyset import Goal, Key, KeySet, RecordKind, Role, State
 from signer.policy import RSA_ALGORITHMS, Policy
 from signer.state import StateDatabase
 
 T = TypeVar("T")
+#: What is seen of a key, by its DNSKEY rdata.
+Facts = Callable[[bytes], Served]
 _log = logging.getLogger(__name__)
+# Steps that are written down before they are taken: what to finish, or to forget, at a start.
 _GENERATE = "generate"
+_PURGE = "purge "
 _FLAGS = {Role.CSK: KSK_FLAGS, Role.KSK: KSK_FLAGS, Role.ZSK: ZSK_FLAGS}
 
 
@@ -54,15 +61,24 @@ class KeyRing:
     async def _blocking(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.executor, step)
 
-    async def load(self, config: SignConfig, lived: float) -> None:
-        """Read the rows, import what *sign* names, adopt what else is in the store for this
-        zone, and load the private halves. Raises KeystoreError, StateError."""
+    async def load(self, config: SignConfig, lived: float, served: Facts) -> None:
+        """Read the rows, finish what a crash interrupted, import what *sign* names, adopt what
+        else is in the store for this zone, and load the private halves. Raises KeystoreError,
+        StateError."""
         origin = self.origin
-        self.keyset = await self.database.run(lambda db: tables.load_keyset(db, origin))
+        self.keyset = await self.database.run(lambda db: keytables.load_keyset(db, origin))
+        begun = await self.database.run(lambda db: tables.all_begun(db, origin))
+        for what, detail in begun.items():
+            if what.startswith(_PURGE):
+                await self.purge(detail)
         await self._blocking(lambda: _import_configured(self.keystore, origin, config))
-        stored = await self._blocking(lambda: self.keystore.list(origin))
-        known = {key.fingerprint for key in self.keyset.keys}
-        await self.adopt(tuple(key for key in stored if key.fingerprint not in known), lived)
+        for what in begun:
+            if what.startswith(f"{_GENERATE} "):
+                await self._finish_generating(what, lived)
+        unknown = await self._unknown()
+        await self.adopt(unknown, lived, config.policy, served)
+        if _GENERATE in begun:
+            await self.database.run(lambda db: tables.confirm(db, origin, _GENERATE))
         for key in self.keyset.keys:
             if key.fingerprint in self.private:
                 continue
@@ -72,77 +88,132 @@ class KeyRing:
             except KeystoreError as error:
                 self.unreadable[key.fingerprint] = str(error)
 
+    async def _unknown(self) -> tuple[StoredKey, ...]:
+        stored = await self._blocking(lambda: self.keystore.list(self.origin))
+        known = {key.fingerprint for key in self.keyset.keys}
+        return tuple(key for key in stored if key.fingerprint not in known)
+
     async def _load_one(self, fingerprint: str) -> engine.SigningKey:
         return await self._blocking(lambda: self.keystore.load(self.origin, fingerprint))
 
-    async def adopt(self, stored: tuple[StoredKey, ...], lived: float) -> None:
-        """Take keys that are in the store into the key set. Raises KeystoreError for one
-        that would need an algorithm rollover."""
+    async def adopt(
+        self, stored: tuple[StoredKey, ...], lived: float, policy: Policy, served: Facts
+    ) -> None:
+        """Take keys that are in the store into the key set, in the states that what is served
+        shows. Raises KeystoreError for one that nothing would use."""
         if not stored:
             return
-        pending = await self._begun()
-        established = {
-            key.algorithm
-            for key in self.keyset.keys
-            if key.state(RecordKind.DNSKEY) is not State.HIDDEN
-        }
+        detail = await self.database.run(lambda db: tables.begun(db, self.origin, _GENERATE))
+        pending = tuple(Role(word) for word in (detail or "").split())
         keyset = self.keyset
+        established = {
+            key.algorithm for key in keyset.keys if key.state(RecordKind.DNSKEY) is not State.HIDDEN
+        }
         for new, role in zip(stored, _roles_of(keyset, stored, pending), strict=True):
-            if established and new.algorithm not in established:
+            facts = served(new.dnskey)
+            wanted = established | {wanted_algorithm(keyset, policy)}
+            if established and new.algorithm not in wanted and not facts.dnskey:
                 raise KeystoreError(
                     f"{self.keystore.place}: key {new.tag} of {self.origin}",
-                    "is of another algorithm than the keys in use: that is a rollover, which "
-                    "this version can't do",
-                    "delete the key from the store",
+                    "is of another algorithm than the keys in use: that is a rollover",
+                    "delete the key from the store, and ask for keys of that algorithm: "
+                    f"zoneward keys roll {self.origin} --algorithm NAME",
                 )
-            key = Key.hidden(new.fingerprint, role, new.dnskey, new.created, lived)
+            key = adopt(new.fingerprint, role, new.dnskey, new.created, facts, policy, lived)
             keyset = keyset.with_key(key, made_here=False)
         await self._commit(keyset, "adopt", stored)
 
-    async def generate(self, policy: Policy, lived: float) -> None:
-        """Make the zone's first keys, or those that a crash kept from being made.
+    async def generate(self, wanted: Generate, policy: Policy, lived: float) -> None:
+        """Make a key: written down, made and on disk, its row committed. Raises KeystoreError,
+        StateError."""
+        origin, now = self.origin, self.clock.wall()
+        what = " ".join(
+            (
+                *(_GENERATE, wanted.role.value, str(wanted.algorithm)),
+                *(wanted.predecessor or "-", str(int(wanted.standby))),
+            )
+        )
+        await self.database.run(lambda db: tables.begin(db, origin, what, "", now))
+        bits = policy.rsa_bits if wanted.algorithm in RSA_ALGORITHMS else None
+        make = partial(
+            self.keystore.generate,
+            self.origin,
+            wanted.algorithm,
+            _FLAGS[wanted.role],
+            bits,
+            avoid_tags=self.keyset.tags_used,
+        )
+        await self._add(await self._blocking(make), wanted, lived, what)
+
+    async def _finish_generating(self, what: str, lived: float) -> None:
+        """A crash came between: the key that was made is in the store, or none was and what
+        asked for it asks again."""
+        _, role, algorithm, predecessor, standby = what.split(" ")
+        wanted = Generate(
+            Role(role),
+            int(algorithm),
+            None if predecessor == "-" else predecessor,
+            standby == "1",
+        )
+        for stored in await self._unknown():
+            if (stored.algorithm, stored.flags) == (wanted.algorithm, _FLAGS[wanted.role]):
+                await self._add(stored, wanted, lived, what)
+                return
+        await self.database.run(lambda db: tables.confirm(db, self.origin, what))
+
+    async def _add(self, stored: StoredKey, wanted: Generate, lived: float, what: str) -> None:
+        old = wanted.predecessor
+        key = Key.hidden(
+            stored.fingerprint,
+            wanted.role,
+            stored.dnskey,
+            stored.created,
+            lived,
+            predecessor=old if old and self.keyset.key(old) is not None else None,
+            standby=wanted.standby,
+        )
+        keyset = self.keyset.with_key(key, made_here=True)
+        await self._commit(keyset, "generate", (stored,), confirms=what)
+        self.private[key.fingerprint] = await self._load_one(key.fingerprint)
+
+    async def purge(self, fingerprint: str) -> None:
+        """Delete a key that no cache needs: written down, out of the store, its row gone.
         Raises KeystoreError, StateError."""
         origin, now = self.origin, self.clock.wall()
-        wanted = [role.value for role in roles(policy.keys)]
-        await self.database.run(
-            lambda db: tables.begin(db, origin, _GENERATE, " ".join(wanted), now)
-        )
-        await self.finish_generating(policy, lived)
+        what = f"{_PURGE}{fingerprint}"
+        await self.database.run(lambda db: tables.begin(db, origin, what, fingerprint, now))
+        there = await self._blocking(lambda: self.keystore.find(origin, fingerprint))
+        if there is not None:
+            await self._blocking(lambda: self.keystore.delete(origin, fingerprint))
+        key, keyset = self.keyset.key(fingerprint), self.keyset.without(fingerprint)
 
-    async def finish_generating(self, policy: Policy, lived: float) -> None:
-        """Make what an operation that was begun still lacks; nothing when none was."""
-        wanted = await self._begun()
-        have = [key.role for key in self.keyset.keys]
-        bits = policy.rsa_bits if policy.algorithm in RSA_ALGORITHMS else None
-        for role in wanted:
-            if role in have:
-                continue
-            tags = self.keyset.tags_used
-            make = partial(
-                self.keystore.generate,
-                self.origin,
-                policy.algorithm,
-                _FLAGS[role],
-                bits,
-                avoid_tags=tags,
-            )
-            stored = await self._blocking(make)
-            key = Key.hidden(stored.fingerprint, role, stored.dnskey, stored.created, lived)
-            await self._commit(self.keyset.with_key(key, made_here=True), "generate", (stored,))
-            self.private[key.fingerprint] = await self._load_one(key.fingerprint)
-        if wanted:
-            await self.database.run(lambda db: tables.confirm(db, self.origin, _GENERATE))
+        def write(db: sqlite3.Connection) -> None:
+            keytables.save_keyset(db, keyset)
+            tables.confirm(db, origin, what)
+            if key is not None:
+                line = f"{key.role.value} {key.tag} {fingerprint}"
+                tables.audit(db, now, origin, "manager", "purge", line)
 
-    async def _begun(self) -> tuple[Role, ...]:
-        detail = await self.database.run(lambda db: tables.begun(db, self.origin, _GENERATE))
-        return tuple(Role(word) for word in (detail or "").split())
+        await self.database.run(write)
+        self.keyset = keyset
+        self.private.pop(fingerprint, None)
+        self.unreadable.pop(fingerprint, None)
 
-    async def _commit(self, keyset: KeySet, action: str, keys: tuple[StoredKey, ...]) -> None:
+    async def _commit(
+        self,
+        keyset: KeySet,
+        action: str,
+        keys: tuple[StoredKey, ...],
+        *,
+        confirms: str | None = None,
+    ) -> None:
         origin, now = self.origin, self.clock.wall()
         lines = [f"key {key.tag} algorithm {key.algorithm} {key.fingerprint}" for key in keys]
 
         def write(db: sqlite3.Connection) -> None:
-            tables.save_keyset(db, keyset)
+            keytables.save_keyset(db, keyset)
+            if confirms is not None:
+                tables.confirm(db, origin, confirms)
             for line in lines:
                 tables.audit(db, now, origin, "manager", action, line)
 
@@ -151,28 +222,36 @@ class KeyRing:
         for line in lines:
             _log.info("%s: %s %s", origin, action, line)
 
-    async def save(self, keyset: KeySet, moves: tuple[str, ...]) -> None:
-        """Commit record states that have moved. Raises StateError."""
-        origin, now = self.origin, self.clock.wall()
+    async def save(
+        self, keyset: KeySet, moves: tuple[str, ...], *, actor: str = "manager", action: str = ""
+    ) -> None:
+        """Commit a key set that differs, with what to say of it. Raises StateError."""
+        origin, now, before = self.origin, self.clock.wall(), self.keyset
 
         def write(db: sqlite3.Connection) -> None:
-            tables.save_keyset(db, keyset)
+            keytables.save_keyset(db, keyset)
+            evidence.forget_moved(db, before, keyset)
             for line in moves:
-                tables.audit(db, now, origin, "manager", "advance", line)
+                tables.audit(db, now, origin, actor, action or "advance", line)
 
         await self.database.run(write)
         self.keyset = keyset
 
     def ours(self) -> tuple[OurKey, ...]:
-        """What the first start looks at."""
+        """What the first start looks at. The private half of a key that was declared lost, or
+        that nothing is signed with any more, is missed by nobody."""
         return tuple(
             OurKey(
                 key.dnskey,
-                self.unreadable.get(key.fingerprint),
+                None if key.lost or _done_with(key) else self.unreadable.get(key.fingerprint),
                 key.state(RecordKind.DNSKEY) is State.OMNIPRESENT,
             )
             for key in self.keyset.keys
         )
+
+
+def _done_with(key: Key) -> bool:
+    return key.goal is Goal.HIDDEN and key.all_hidden()
 
 
 def _import_configured(keystore: KeyStore, origin: dns.name.Name, config: SignConfig) -> None:

@@ -1,35 +1,43 @@
-"""A zone's keys and the states of their records: values, and the one function that moves them.
+"""A zone's keys and the states of their records: values only.
 
-Not keys but their records have states ("Flexible and Robust Key Rollover in DNSSEC"): what
-caches may hold of each DNSKEY, of the signatures over the zone (ZRRSIG) and over the DNSKEY
-RRset (KRRSIG), and of each DS.
+Not keys but their records have states ("Flexible and Robust Key Rollover in DNSSEC", section
+3): what caches may hold of each DNSKEY, of the signatures over the zone (ZRRSIG) and over the
+DNSKEY RRset (KRRSIG), and of each DS.
 
     hidden ──▶ rumoured ──▶ omnipresent
-      ▲                          │
-      └────── unretentive ◀──────┘     (the way back belongs to rollovers)
+      ▲            │  ▲          │
+      └── unretentive ◀──────────┘
 
-`advance` reads no clock and does no I/O. Its times are seconds of lived time
-(`signer.elapsed`), which no setting of the wall clock moves.
+What moves them is in `signer.advance`, whether they may in `signer.rules`, `signer.conditions`
+and `signer.times`, and what is wanted of each key in `signer.goals`. Times are seconds of
+lived time (`signer.elapsed`), which no setting of the wall clock moves.
 """
 
 import enum
-from collections.abc import Mapping
 
 import attrs
 import dns.name
 
 import engine
 from keystore.dnskey import key_tag, revoked_tag
-from signer.policy import KeyLayout, Policy
+from signer.policy import KeyLayout, Nsec3, Policy
 
 
 class State(enum.Enum):
-    """What caches may hold of a record."""
+    """What caches may hold of a record: none, some, all of them have it; or it goes."""
 
     HIDDEN = "hidden"
     RUMOURED = "rumoured"
     OMNIPRESENT = "omnipresent"
     UNRETENTIVE = "unretentive"
+
+    @property
+    def letter(self) -> str:
+        """H, R, O or U, as in the masks of `signer.rules`."""
+        return _LETTERS[self]
+
+
+_LETTERS = {state: state.value[0].upper() for state in State}
 
 
 class RecordKind(enum.Enum):
@@ -49,43 +57,87 @@ class Role(enum.Enum):
     ZSK = "ZSK"
 
 
-_CARRIES = {
+class Goal(enum.Enum):
+    """Where a key's records are to get to."""
+
+    OMNIPRESENT = "omnipresent"
+    HIDDEN = "hidden"
+
+
+CARRIES = {
     Role.CSK: (RecordKind.DNSKEY, RecordKind.ZRRSIG, RecordKind.KRRSIG, RecordKind.DS),
     Role.KSK: (RecordKind.DNSKEY, RecordKind.KRRSIG, RecordKind.DS),
     Role.ZSK: (RecordKind.DNSKEY, RecordKind.ZRRSIG),
 }
-_VISIBLE = frozenset({State.RUMOURED, State.OMNIPRESENT})
+VISIBLE = frozenset({State.RUMOURED, State.OMNIPRESENT})
 
 
 @attrs.frozen
 class Record:
-    """`since` is in lived seconds; `ttl` is the highest that a cache may still hold."""
+    """`since` is in lived seconds; `ttl` is the highest that a cache may still hold.
+    `partial`: it is going and was never in all caches, so that what takes its place can't
+    count on it."""
 
     state: State = State.HIDDEN
     since: float = 0.0
     ttl: int = 0
+    partial: bool = False
+
+    @property
+    def letter(self) -> str:
+        """As in the masks of `signer.rules`: H, R, O or U, and u where it is partial."""
+        return self.state.letter.lower() if self.partial else self.state.letter
+
+    def moved(self, to: State, now: float, ttl: int) -> "Record":
+        """In its next state since `now` (lived seconds)."""
+        partial = to is State.UNRETENTIVE and self.state is not State.OMNIPRESENT
+        return Record(to, now, ttl, partial)
 
 
 @attrs.frozen
 class Key:
-    """`records` has exactly the kinds that the role carries; `created` is in Unix seconds."""
+    """`records` has exactly the kinds that the role carries; `created` is in Unix seconds.
+
+    `predecessor` and `successor` are fingerprints. `standby`: published before it is needed,
+    and signing nothing. `lost`: the private half is gone, nothing can be signed with it.
+    `retire`: a person asked for a successor now. `active_since` is when it began to sign and
+    `removed_since` when its last record was forgotten, both in lived seconds."""
 
     fingerprint: str
     role: Role
     dnskey: bytes
     created: int
     records: tuple[tuple[RecordKind, Record], ...] = attrs.field()
+    goal: Goal = Goal.OMNIPRESENT
+    predecessor: str | None = None
+    successor: str | None = None
+    standby: bool = False
+    lost: bool = False
+    retire: bool = False
+    active_since: float | None = None
+    removed_since: float | None = None
 
     @staticmethod
-    def hidden(fingerprint: str, role: Role, dnskey: bytes, created: int, now: float) -> "Key":
+    def hidden(
+        fingerprint: str,
+        role: Role,
+        dnskey: bytes,
+        created: int,
+        now: float,
+        *,
+        predecessor: str | None = None,
+        standby: bool = False,
+    ) -> "Key":
         """A key of which nobody has heard."""
-        records = tuple((kind, Record(since=now)) for kind in _CARRIES[role])
-        return Key(fingerprint, role, dnskey, created, records)
+        records = tuple((kind, Record(since=now)) for kind in CARRIES[role])
+        return Key(
+            fingerprint, role, dnskey, created, records, predecessor=predecessor, standby=standby
+        )
 
     @records.validator
     def _complete(self, _: object, value: tuple[tuple[RecordKind, Record], ...]) -> None:
-        if tuple(kind for kind, _ in value) != _CARRIES[self.role]:
-            raise ValueError(f"a {self.role.value} carries {_CARRIES[self.role]}")
+        if tuple(kind for kind, _ in value) != CARRIES[self.role]:
+            raise ValueError(f"a {self.role.value} carries {CARRIES[self.role]}")
 
     @property
     def algorithm(self) -> int:
@@ -104,7 +156,20 @@ class Key:
 
     def visible(self, kind: RecordKind) -> bool:
         """Whether the record is to be in what we publish."""
-        return self.state(kind) in _VISIBLE
+        return self.state(kind) in VISIBLE
+
+    def all_hidden(self) -> bool:
+        return all(record.state is State.HIDDEN for _, record in self.records)
+
+    def everywhere(self) -> bool:
+        """Whether every record is omnipresent."""
+        return all(record.state is State.OMNIPRESENT for _, record in self.records)
+
+    def letters(self) -> str:
+        """The states as in the masks of `signer.rules`: DNSKEY, ZRRSIG, KRRSIG, DS."""
+        return "".join(
+            "-" if (record := self.record(kind)) is None else record.letter for kind in RecordKind
+        )
 
     def with_record(self, kind: RecordKind, record: Record) -> "Key":
         records = tuple((found, record if found is kind else old) for found, old in self.records)
@@ -112,247 +177,150 @@ class Key:
 
 
 @attrs.frozen
+class Denial:
+    """One kind of denial of existence, NSEC where `nsec3` is None, and how far it is known.
+    A version of the zone has exactly one complete chain, so it has a state like a record."""
+
+    nsec3: Nsec3 | None
+    record: Record
+
+
+@attrs.frozen
+class ForeignKey:
+    """A DNSKEY of another signer of this zone, published beside ours (RFC 8901 section
+    2.1.2, model 2). It is never signed with here."""
+
+    dnskey: bytes
+    record: Record = attrs.field(factory=Record)
+    goal: Goal = Goal.OMNIPRESENT
+
+    @property
+    def algorithm(self) -> int:
+        return self.dnskey[3]
+
+
+@attrs.frozen
 class KeySet:
     """All keys of a zone's name; variants of the name in several blocks share it.
-    `tags_used` are the tags that the zone has ever used, with and without REVOKE."""
+
+    `tags_used` are the tags that the zone has ever used, with and without REVOKE. `insecure`:
+    going insecure was asked for by name. `held`: a person's brake, with the reason; nothing
+    moves. `algorithm`: asked for by a person, in place of the policy's."""
 
     origin: dns.name.Name
     keys: tuple[Key, ...] = ()
     tags_used: frozenset[int] = frozenset()
+    denials: tuple[Denial, ...] = ()
+    foreign: tuple[ForeignKey, ...] = ()
+    insecure: bool = False
+    held: str | None = None
+    algorithm: int | None = None
 
     def with_key(self, key: Key, *, made_here: bool) -> "KeySet":
-        """Raises ValueError when the key is there, or when it was made here with a tag that
-        was used before. The tags of imported keys are what they are."""
+        """Raises ValueError when the key is there, when it was made here with a tag that was
+        used before, or when its predecessor is not there. The tags of imported keys are what
+        they are. A predecessor is linked to it and is from now on to be hidden, and so are
+        others of its role and algorithm that were to be replaced."""
         tags = {key.tag, revoked_tag(key.dnskey)}
         for other in self.keys:
             if other.fingerprint == key.fingerprint:
                 raise ValueError(f"{self.origin} has the key {key.fingerprint} already")
         if made_here and tags & self.tags_used:
             raise ValueError(f"{self.origin} has used the key tag {key.tag} before")
-        return attrs.evolve(self, keys=(*self.keys, key), tags_used=self.tags_used | tags)
+        if key.predecessor is not None and self.key(key.predecessor) is None:
+            raise ValueError(f"{self.origin} has no key {key.predecessor} to succeed")
+        found = attrs.evolve(self, keys=(*self.keys, key), tags_used=self.tags_used | tags)
+        return found if key.predecessor is None else found.linked(key.predecessor, key.fingerprint)
+
+    def linked(self, predecessor: str, successor: str) -> "KeySet":
+        """`successor` replaces `predecessor` (fingerprints of keys that are there)."""
+        keys = []
+        for key in self.keys:
+            if key.fingerprint == predecessor:
+                key = attrs.evolve(key, successor=successor, goal=Goal.HIDDEN, retire=False)
+            elif key.fingerprint == successor:
+                key = attrs.evolve(key, predecessor=predecessor, standby=False)
+            keys.append(key)
+        return attrs.evolve(self, keys=tuple(keys))
 
     def key(self, fingerprint: str) -> Key | None:
         return next((key for key in self.keys if key.fingerprint == fingerprint), None)
 
+    def replaced(self, key: Key) -> "KeySet":
+        """With this key in the place of the one with its fingerprint."""
+        keys = tuple(key if old.fingerprint == key.fingerprint else old for old in self.keys)
+        return attrs.evolve(self, keys=keys)
+
+    def without(self, fingerprint: str) -> "KeySet":
+        """Purged; its tags stay used. Raises ValueError while a cache may hold one of its
+        records."""
+        key = self.key(fingerprint)
+        if key is not None and not key.all_hidden():
+            raise ValueError(f"key {key.tag} of {self.origin} is still in use: {key.letters()}")
+        keys = tuple(key for key in self.keys if key.fingerprint != fingerprint)
+        return attrs.evolve(self, keys=keys)
+
     def published(self) -> tuple[Key, ...]:
-        """Whose DNSKEY records are in the zone."""
+        """Our keys whose DNSKEY records are in the zone."""
         return tuple(key for key in self.keys if key.visible(RecordKind.DNSKEY))
 
+    def dnskeys(self) -> tuple[bytes, ...]:
+        """The DNSKEY rdata of the zone, foreign keys included."""
+        foreign = (key.dnskey for key in self.foreign if key.record.state in VISIBLE)
+        return (*(key.dnskey for key in self.published()), *foreign)
+
     def signers(self) -> tuple[tuple[Key, int], ...]:
-        """Who signs what: engine.SIGNS_KEYS, engine.SIGNS_ZONE or both."""
+        """Who signs what: engine.SIGNS_KEYS, engine.SIGNS_ZONE or both. Lost keys can't."""
+        return self._duties(lost=False)
+
+    def lost_signers(self) -> tuple[tuple[Key, int], ...]:
+        """Lost keys that would have to sign, were they not lost."""
+        return self._duties(lost=True)
+
+    def _duties(self, *, lost: bool) -> tuple[tuple[Key, int], ...]:
         found = []
         for key in self.keys:
             duty = (engine.SIGNS_KEYS if key.visible(RecordKind.KRRSIG) else 0) | (
                 engine.SIGNS_ZONE if key.visible(RecordKind.ZRRSIG) else 0
             )
-            if duty:
+            if duty and key.lost is lost:
                 found.append((key, duty))
         return tuple(found)
 
     def announced(self) -> tuple[Key, ...]:
-        """Whose CDS and CDNSKEY records are in the zone (RFC 7344)."""
+        """Whose CDS and CDNSKEY records are in the zone (RFC 7344). None when the zone has
+        no DNSKEY to sign them with."""
+        if not self.published():
+            return ()
         return tuple(key for key in self.keys if key.visible(RecordKind.DS))
+
+    def announces_delete(self) -> bool:
+        """Whether the zone asks by CDS for the removal of its DS (RFC 8078 section 4)."""
+        return (
+            bool(self.published())
+            and any(key.state(RecordKind.DS) is State.UNRETENTIVE for key in self.keys)
+            and not self.announced()
+        )
 
     def for_parent(self) -> tuple[Key, ...]:
         """Which keys the parent's DS are to be made of, whether it is time for it or not."""
-        return tuple(key for key in self.keys if key.record(RecordKind.DS) is not None)
+        return tuple(
+            key
+            for key in self.keys
+            if key.record(RecordKind.DS) is not None
+            and (key.visible(RecordKind.DS) or (key.goal is Goal.OMNIPRESENT and not key.standby))
+        )
+
+    def denial(self) -> Denial | None:
+        """The one that is in what we publish."""
+        return next((one for one in self.denials if one.record.state in VISIBLE), None)
+
+    def nsec3(self, policy: Policy) -> Nsec3 | None:
+        """What the next version is to be made with: the kind that has been switched to."""
+        denial = self.denial()
+        return policy.nsec3 if denial is None else denial.nsec3
 
 
 def roles(layout: KeyLayout) -> tuple[Role, ...]:
     """The keys that a new zone needs."""
     return (Role.CSK,) if layout is KeyLayout.CSK else (Role.KSK, Role.ZSK)
-
-
-@attrs.frozen
-class Observations:
-    """What was seen, never what was ordered. `published`: since when (lived seconds) all our
-    servers have shown a version with the key's DNSKEY and signatures, by fingerprint.
-    `ds_since`: since when every server of the parent has shown the key's DS. `ds_anywhere`:
-    keys whose DS is at one of them at least. `ds_ttl`: the highest TTL that the parent
-    gave. `zone_ttl`: the highest TTL that the zone ever had. `island`: there is no parent."""
-
-    published: Mapping[str, float] = attrs.field(factory=dict)
-    ds_since: Mapping[str, float] = attrs.field(factory=dict)
-    ds_anywhere: frozenset[str] = frozenset()
-    ds_ttl: int = 0
-    zone_ttl: int = 0
-    island: bool = False
-
-
-class Action(enum.Enum):
-    """What the shell is to do next."""
-
-    SIGN_APEX = "publish the key set that has changed"
-    OBSERVE_SERVERS = "look at what our servers answer"
-    OBSERVE_PARENT = "look at the DS at the parent"
-    SUBMIT_DS = "the DS is to be brought to the parent"
-
-
-@attrs.frozen
-class Blocker:
-    """Why a record does not move: who says no, on what evidence, until when (lived seconds;
-    None: until something is seen)."""
-
-    fingerprint: str
-    record: RecordKind
-    to: State
-    who: str
-    evidence: str
-    until: float | None
-
-
-@attrs.frozen
-class Advance:
-    keyset: KeySet
-    actions: frozenset[Action]
-    blockers: tuple[Blocker, ...]
-    next_due: float | None
-
-
-@attrs.frozen
-class _No:
-    """A refusal of one transition."""
-
-    who: str
-    evidence: str
-    until: float | None = None
-    action: Action | None = None
-
-
-def advance(keyset: KeySet, policy: Policy, seen: Observations, now: float) -> Advance:
-    """Move every record that may move towards omnipresence, until nothing moves.
-
-    This is the part of the state machine that brings a zone's first keys, and further keys
-    of the same algorithm, into use; nothing here ever withdraws a record."""
-    actions: set[Action] = set()
-    keyset = _raise_ttls(keyset, policy, seen)
-    while True:
-        blockers: list[Blocker] = []
-        for key in keyset.keys:
-            moved = _move_one(keyset, key, policy, seen, now, blockers, actions)
-            if moved is not None:
-                keys = tuple(
-                    moved if other.fingerprint == key.fingerprint else other
-                    for other in keyset.keys
-                )
-                keyset = attrs.evolve(keyset, keys=keys)
-                break
-        else:
-            due = [blocker.until for blocker in blockers if blocker.until is not None]
-            return Advance(keyset, frozenset(actions), tuple(blockers), min(due, default=None))
-
-
-def _raise_ttls(keyset: KeySet, policy: Policy, seen: Observations) -> KeySet:
-    """Keep the highest TTL under which a record was ever published: a policy that lowers
-    it must not shorten a wait that caches still need."""
-    keys = []
-    for key in keyset.keys:
-        for kind, record in key.records:
-            if record.state in _VISIBLE:
-                ttl = max(record.ttl, _ttl(kind, policy, seen))
-                key = key.with_record(kind, attrs.evolve(record, ttl=ttl))
-        keys.append(key)
-    return attrs.evolve(keyset, keys=tuple(keys))
-
-
-def _ttl(kind: RecordKind, policy: Policy, seen: Observations) -> int:
-    if kind is RecordKind.DS:
-        # What the parent shows wins over what the policy supposes.
-        return seen.ds_ttl or policy.parent_ds_ttl
-    if kind is RecordKind.ZRRSIG:
-        return max(policy.max_zone_ttl, seen.zone_ttl)
-    return policy.dnskey_ttl
-
-
-def _move_one(
-    keyset: KeySet,
-    key: Key,
-    policy: Policy,
-    seen: Observations,
-    now: float,
-    blockers: list[Blocker],
-    actions: set[Action],
-) -> Key | None:
-    """The key with its first record that may move, moved; None when none may."""
-    for kind, record in key.records:
-        if record.state is State.HIDDEN:
-            to, no = State.RUMOURED, _may_appear(keyset, key, kind, policy, seen)
-        elif record.state is State.RUMOURED:
-            to, no = State.OMNIPRESENT, _may_be_everywhere(key, kind, record, policy, seen, now)
-        else:
-            continue
-        if no is None:
-            actions |= _follows(kind, to)
-            return key.with_record(kind, Record(to, now, _ttl(kind, policy, seen)))
-        if no.action is not None:
-            actions.add(no.action)
-        blockers.append(Blocker(key.fingerprint, kind, to, no.who, no.evidence, no.until))
-    return None
-
-
-def _follows(kind: RecordKind, to: State) -> set[Action]:
-    if to is not State.RUMOURED:
-        return set()
-    if kind is RecordKind.DS:
-        return {Action.SIGN_APEX, Action.SUBMIT_DS, Action.OBSERVE_PARENT}
-    return {Action.SIGN_APEX, Action.OBSERVE_SERVERS}
-
-
-def _may_appear(
-    keyset: KeySet, key: Key, kind: RecordKind, policy: Policy, seen: Observations
-) -> _No | None:
-    """Into rumoured: what the policy of each kind asks for."""
-    dnskey = key.state(RecordKind.DNSKEY)
-    if kind is RecordKind.DNSKEY:
-        return None
-    if kind is RecordKind.KRRSIG:
-        return _No("rule", "its DNSKEY is not published") if dnskey is State.HIDDEN else None
-    if kind is RecordKind.ZRRSIG:
-        # A signature that caches can't check yet is harmless only where no other key of
-        # the algorithm is there to be preferred: with the zone's first keys.
-        others = any(
-            other.algorithm == key.algorithm
-            and other.fingerprint != key.fingerprint
-            and other.state(RecordKind.ZRRSIG) is State.OMNIPRESENT
-            for other in keyset.keys
-        )
-        if others and dnskey is not State.OMNIPRESENT:
-            return _No("rule", "its DNSKEY is not in all caches yet")
-        return None
-    if seen.island:
-        return _No("policy", "parent none: the zone is an island")
-    if key.fingerprint in seen.ds_anywhere:
-        return None
-    if dnskey is not State.OMNIPRESENT:
-        return _No("rule", "its DNSKEY is not in all caches yet")
-    # A resolver that follows the new DS must find a signature on whatever it has cached
-    # (first DS: published + max(TTL(DNSKEY) + publish safety, max zone TTL)).
-    if not any(
-        other.algorithm == key.algorithm and other.state(RecordKind.ZRRSIG) is State.OMNIPRESENT
-        for other in keyset.keys
-    ):
-        return _No("rule", "signatures of its algorithm are not in all caches yet")
-    return None
-
-
-def _may_be_everywhere(
-    key: Key, kind: RecordKind, record: Record, policy: Policy, seen: Observations, now: float
-) -> _No | None:
-    """Into omnipresent: the clock starts at what was observed."""
-    if kind is RecordKind.DS:
-        since = seen.ds_since.get(key.fingerprint)
-        if since is None:
-            evidence = "the parent's servers don't all show its DS"
-            return _No("observation", evidence, action=Action.OBSERVE_PARENT)
-        wait = record.ttl + policy.parent_propagation + policy.retire_safety
-        evidence = "every server of the parent shows its DS; caches may hold the answer before"
-    else:
-        since = seen.published.get(key.fingerprint)
-        if since is None:
-            evidence = "our servers don't all show the version with it"
-            return _No("observation", evidence, action=Action.OBSERVE_SERVERS)
-        safety = policy.retire_safety if kind is RecordKind.ZRRSIG else policy.publish_safety
-        wait = record.ttl + policy.propagation + safety
-        evidence = "all our servers show it; caches may hold what was there before"
-    due = max(since, record.since) + wait
-    return None if now >= due else _No("time", evidence, due)

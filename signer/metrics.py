@@ -3,6 +3,7 @@
 What is counted a version (serials, signatures made, refusals, holds) is the zone tasks' own.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
@@ -30,6 +31,9 @@ class SignerCollector(Collector):
         alarms = GaugeMetricFamily(
             "zoneward_zone_alarms", "Faults that a person should look at", labels=("zone",)
         )
+        kinds = GaugeMetricFamily(
+            "zoneward_zone_alarm", "Faults of a kind", labels=("zone", "kind")
+        )
         keys = GaugeMetricFamily(
             "zoneward_key_record_state",
             "1 for the state in which a record of a key is",
@@ -37,6 +41,8 @@ class SignerCollector(Collector):
         )
         for zone in self._statuses():
             alarms.add_metric((zone.zone,), len(zone.alarms))
+            for kind, count in Counter(zone.alarm_kinds).items():
+                kinds.add_metric((zone.zone, kind), count)
             for one in zone.variants:
                 if one.earliest_expiration is not None:
                     when = datetime.fromisoformat(one.earliest_expiration)
@@ -45,4 +51,4 @@ class SignerCollector(Collector):
                 about = (zone.zone, str(key.tag), key.role, key.algorithm)
                 for record in key.records:
                     keys.add_metric((*about, record.record, record.state), 1)
-        yield from (expiration, alarms, keys)
+        yield from (expiration, alarms, kinds, keys)

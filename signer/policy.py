@@ -35,6 +35,14 @@ class KeyLayout(enum.Enum):
     KSK_ZSK = "ksk+zsk"
 
 
+class DsMode(enum.Enum):
+    """Which of a successor's records goes ahead in a KSK rollover (RFC 6781 section 4.1.2):
+    its DNSKEY, or its DS."""
+
+    DOUBLE_KSK = "double-ksk"
+    DOUBLE_DS = "double-ds"
+
+
 @attrs.frozen
 class Nsec3:
     """NSEC3 parameters; RFC 9276 section 3.1 asks for no iterations and no salt."""
@@ -58,7 +66,11 @@ def duration_text(seconds: int) -> str:
 
 @attrs.frozen
 class Policy:
-    """Raises PolicyError for what cannot hold together."""
+    """Raises PolicyError for what cannot hold together.
+
+    A lifetime of None is unlimited. `standby` are roles ("csk", "ksk", "zsk") of which one key
+    more is published ahead; with `standby_ds` its DS too. `secure` is False for a zone that is
+    to become unsigned, its DS first."""
 
     keys: KeyLayout = KeyLayout.CSK
     algorithm: int = 13
@@ -75,6 +87,14 @@ class Policy:
     retire_safety: int = HOUR
     parent_ds_ttl: int = DAY
     parent_propagation: int = HOUR
+    csk_lifetime: int | None = None
+    ksk_lifetime: int | None = None
+    zsk_lifetime: int | None = None
+    ds: DsMode = DsMode.DOUBLE_KSK
+    purge: int = 90 * DAY
+    standby: frozenset[str] = frozenset()
+    standby_ds: bool = False
+    secure: bool = True
     # The content guard: a version that loses more of its names than this waits for a person.
     guard_percent: int = 10
 
@@ -96,6 +116,55 @@ class Policy:
                 f"{text(self.validity)}: the earliest signatures would be due at once"
             )
         self.check_ttl(max(self.max_zone_ttl, self.dnskey_ttl), "the longest TTL")
+        roles = ("csk",) if self.keys is KeyLayout.CSK else ("ksk", "zsk")
+        odd = sorted(self.standby - set(roles))
+        if odd:
+            raise PolicyError(f"standby {odd[0]}: there is no such key with keys {self.keys.value}")
+        for role in roles:
+            self._check_lifetime(role)
+
+    @property
+    def publish_lead(self) -> int:
+        """How long before it is needed a successor is published (RFC 7583 section 3.2.1)."""
+        return self.dnskey_ttl + self.propagation + self.publish_safety
+
+    def lifetime(self, role: str) -> int | None:
+        """Of "csk", "ksk" or "zsk"; None is unlimited."""
+        return {"csk": self.csk_lifetime, "ksk": self.ksk_lifetime, "zsk": self.zsk_lifetime}[role]
+
+    def _check_lifetime(self, role: str) -> None:
+        """A key has to be everywhere, and its predecessor gone, before its own successor is
+        published: else each rollover would begin before the last one ended."""
+        lifetime = self.lifetime(role)
+        if lifetime is None:
+            return
+        waits = [
+            ("dnskey-ttl", self.dnskey_ttl),
+            ("propagation", self.propagation),
+            ("publish-safety", self.publish_safety),
+        ]
+        if role != "ksk":
+            waits += [
+                ("max-zone-ttl", self.max_zone_ttl),
+                ("propagation", self.propagation),
+                ("retire-safety", self.retire_safety),
+            ]
+        if role != "zsk":
+            # The new DS appears and is waited for, then the old one goes and is waited for.
+            waits += [
+                ("parent-ds-ttl", self.parent_ds_ttl),
+                ("parent-propagation", self.parent_propagation),
+                ("retire-safety", self.retire_safety),
+            ] * 2
+        waits += [("dnskey-ttl", self.dnskey_ttl), ("propagation", self.propagation)]
+        needed = sum(seconds for _, seconds in waits)
+        if lifetime <= needed:
+            text = duration_text
+            terms = " + ".join(f"{name} {text(seconds)}" for name, seconds in waits)
+            raise PolicyError(
+                f"{role}-lifetime {text(lifetime)} is too short for its own waits: a rollover "
+                f"takes {terms} = {text(needed)}; make it longer than that, or write unlimited"
+            )
 
     def check_ttl(self, ttl: int, what: str) -> None:
         """A record fetched just before its signature is refreshed stays in caches for

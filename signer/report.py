@@ -4,12 +4,16 @@ from datetime import UTC, datetime
 
 import dns.name
 
+from signer.actions import Advance, Blocker, SubmitDs, WithdrawDs
+from signer.alarms import Alarm
 from signer.evidence import Evidence
+from signer.goals import insecure
 from signer.hold import Hold
-from signer.keyset import Advance, KeySet, RecordKind
-from signer.parent import Seen, Unknown
+from signer.keyset import Key, KeySet, RecordKind, State
+from signer.observer import NotShown, ServersAnswer, Shown
+from signer.parent import ParentAnswer, Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, Policy, duration_text
-from signer.signing import resign_due
+from signer.signing import is_signed, resign_due
 from signer.status import (
     HoldStatus,
     KeyStatus,
@@ -19,9 +23,6 @@ from signer.status import (
     ZoneStatus,
 )
 from signer.variant import Variant
-
-# A pass that is this late, in seconds, is worth telling a person.
-_LATE = 3600
 
 
 def iso(seconds: float) -> str:
@@ -56,6 +57,9 @@ def key_rows(keyset: KeySet, evidence: Evidence, now: int) -> tuple[KeyStatus, .
             created=iso(key.created),
             published=key.visible(RecordKind.DNSKEY),
             signing=key.fingerprint in signing,
+            goal=key.goal.value,
+            standby=key.standby,
+            lost=key.lost,
             records=tuple(
                 RecordStatus(kind.value, record.state.value, iso(now - evidence.ago(record.since)))
                 for kind, record in key.records
@@ -75,36 +79,25 @@ def zone_status(
     evidence: Evidence,
     variants: tuple[Variant, ...],
     policy: Policy,
-    parent: Unknown | Seen | None,
+    parent: ParentAnswer,
+    servers: ServersAnswer,
+    alarms: tuple[Alarm, ...],
     now: int,
 ) -> ZoneStatus:
     expirations = [
         one.earliest_expiration for one in variants if one.earliest_expiration is not None
     ]
-    refused = [line for one in variants for line in one.refused]
-    alarms = [line for one in variants for line in one.alarms]
-    alarms.extend(
-        f"signatures of {name} are due since {iso(resign_due(expiration, policy))} and end at "
-        f"{iso(expiration)}"
-        for name, expiration in ((one.name, one.earliest_expiration) for one in variants)
-        if expiration is not None and resign_due(expiration, policy) < now - _LATE
-    )
-    state = "signed"
-    if held is not None:
-        state = "held"
-    elif not started:
-        state = "starting"
-    elif refused:
-        state = "refused"
     due = [resign_due(expiration, policy) for expiration in expirations]
     return ZoneStatus(
         zone=origin.to_text(),
-        state=state,
+        state=_state(keyset, held, started, variants, policy),
         keys=key_rows(keyset, evidence, now),
-        waits=() if held is not None else _waits(keyset, step, evidence, parent, now),
+        waits=() if held is not None else _waits(keyset, step, evidence, parent, servers, now),
         hold=None
         if held is None
         else HoldStatus(held.reason, held.remedy, iso(held.since), held.token),
+        brake=keyset.held,
+        todo=() if held is not None else orders(keyset, step),
         next_resign=iso(min(due)) if due else None,
         least_validity=min(expirations) - now if expirations else None,
         variants=tuple(
@@ -120,39 +113,147 @@ def zone_status(
             )
             for one in variants
         ),
-        alarms=(*refused, *alarms),
+        alarms=tuple(alarm.text for alarm in alarms if alarm.kind != "held"),
+        alarm_kinds=tuple(alarm.kind for alarm in alarms),
     )
 
 
+def _state(
+    keyset: KeySet,
+    held: Hold | None,
+    started: bool,
+    variants: tuple[Variant, ...],
+    policy: Policy,
+) -> str:
+    if held is not None:
+        return "held"
+    if not started:
+        return "starting"
+    if any(one.refused for one in variants):
+        return "refused"
+    if insecure(keyset, policy):
+        return "going insecure" if is_signed(keyset) else "insecure"
+    return "signed"
+
+
+def orders(keyset: KeySet, step: Advance) -> tuple[str, ...]:
+    """What a person has to bring to the parent now: nothing else is waited for. The parent
+    may fetch it by itself where it reads CDS (RFC 7344)."""
+    zone = keyset.origin
+    found = []
+    for action in step.actions:
+        if isinstance(action, SubmitDs):
+            tags = _tags(keyset, action.keys)
+            found.append(
+                f"bring the DS of key {tags} to the parent, and take no other away: "
+                f"zoneward ds show {zone}"
+            )
+        elif isinstance(action, WithdrawDs) and action.keep:
+            found.append(
+                f"take the DS of key {_tags(keyset, action.keys)} away at the parent, and leave "
+                f"that of key {_tags(keyset, action.keep)}"
+            )
+        elif isinstance(action, WithdrawDs):
+            found.append(
+                f"take the DS of key {_tags(keyset, action.keys)} away at the parent: the zone "
+                "is going insecure"
+            )
+    return tuple(found)
+
+
+def _tags(keyset: KeySet, fingerprints: tuple[str, ...]) -> str:
+    keys = [key for key in keyset.keys if key.fingerprint in fingerprints]
+    return ", ".join(str(key.tag) for key in keys)
+
+
 def _waits(
-    keyset: KeySet, step: Advance, evidence: Evidence, parent: Unknown | Seen | None, now: int
+    keyset: KeySet,
+    step: Advance,
+    evidence: Evidence,
+    parent: ParentAnswer,
+    servers: ServersAnswer,
+    now: int,
 ) -> tuple[Waiting, ...]:
     found = []
     for blocker in step.blockers:
         key = keyset.key(blocker.fingerprint)
-        if key is None or blocker.who == "policy":
+        if blocker.rule in _QUIET or (key is not None and keyset.held is not None):
             continue
         text = f"{blocker.evidence} ({blocker.who})"
-        if blocker.record is RecordKind.DS and blocker.who == "observation":
-            text += _parent_text(parent)
+        if blocker.who == "observation":
+            text += _asked(parent) if blocker.record is RecordKind.DS else _looked(servers)
         until = None
         if blocker.until is not None:
             left = evidence.until(blocker.until)
             until = iso(now + left)
             text += f"; {duration_text(left)} left"
+        record = None if key is None or blocker.record is None else key.record(blocker.record)
         found.append(
             Waiting(
-                f"{blocker.record.value} of {key.role.value} {key.tag} to be {blocker.to.value}",
-                text,
-                until,
+                what=_what(key, blocker),
+                evidence=text,
+                who=blocker.who,
+                since=None if record is None else iso(now - evidence.ago(record.since)),
+                until=until,
+                remedy=_remedy(keyset, blocker),
+            )
+        )
+    if keyset.held is not None:
+        found.append(
+            Waiting(
+                what="the keys",
+                evidence=f"held: {keyset.held} (person)",
+                who="person",
+                since=None,
+                until=None,
+                remedy=f"zoneward keys resume {keyset.origin}",
             )
         )
     return tuple(found)
 
 
-def _parent_text(parent: Unknown | Seen | None) -> str:
+# What is no news: a key that lives for ever, an island without a DS.
+_QUIET = frozenset({"island", "purge"})
+
+
+def _what(key: Key | None, blocker: Blocker) -> str:
+    to = "" if blocker.to is None else f" to be {blocker.to.value}"
+    if key is None:
+        return f"{'the denial of existence' if blocker.rule == 'denial' else 'the zone'}{to}"
+    if blocker.record is None:
+        return f"{key.role.value} {key.tag} to be succeeded"
+    return f"{blocker.record.value} of {key.role.value} {key.tag}{to}"
+
+
+def _remedy(keyset: KeySet, blocker: Blocker) -> str:
+    """What a person could do; nothing where it passes by itself."""
+    zone = keyset.origin
+    if blocker.who != "observation":
+        return ""
+    if blocker.record is not RecordKind.DS:
+        return "see that our servers are reached by NOTIFY and transfer"
+    if blocker.to is State.OMNIPRESENT:
+        return (
+            f"bring what `zoneward ds show {zone}` prints to the parent; where the parent can't "
+            f"be asked: zoneward ds confirm {zone} --seen"
+        )
+    return (
+        "take that DS away at the parent; where the parent can't be asked: "
+        f"zoneward ds confirm {zone} --withdrawn"
+    )
+
+
+def _asked(parent: ParentAnswer) -> str:
     if isinstance(parent, Unknown):
         return f"; the parent can't be asked: {parent.reason}"
     if isinstance(parent, Seen):
         return f"; asked: {', '.join(parent.servers)}"
+    return ""
+
+
+def _looked(servers: ServersAnswer) -> str:
+    if isinstance(servers, NotShown):
+        return f"; {servers.reason}"
+    if isinstance(servers, Shown):
+        return f"; their serials: {', '.join(map(str, servers.serials))}"
     return ""

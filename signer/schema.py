@@ -1,11 +1,39 @@
 """The tables of the state database. A change of them is a new VERSION and a migration."""
 
-VERSION = 1
+VERSION = 2
 
-TABLES = """
+_DENIALS_AND_FOREIGN = """
+-- Kinds of denial of existence that are published or may be cached; '' is NSEC.
+CREATE TABLE denials (
+    zone TEXT NOT NULL REFERENCES zones (zone),
+    nsec3 TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('hidden', 'rumoured', 'omnipresent', 'unretentive')),
+    since REAL NOT NULL,
+    ttl INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (zone, nsec3)
+) STRICT;
+
+-- DNSKEY records of other signers of the zone (RFC 8901).
+CREATE TABLE foreign_keys (
+    zone TEXT NOT NULL REFERENCES zones (zone),
+    dnskey BLOB NOT NULL,
+    goal TEXT NOT NULL CHECK (goal IN ('omnipresent', 'hidden')),
+    state TEXT NOT NULL CHECK (state IN ('hidden', 'rumoured', 'omnipresent', 'unretentive')),
+    since REAL NOT NULL,
+    ttl INTEGER NOT NULL,
+    PRIMARY KEY (zone, dnskey)
+) STRICT;
+"""
+
+TABLES = (
+    """
 CREATE TABLE zones (
     zone TEXT PRIMARY KEY,
-    highest_ttl INTEGER NOT NULL DEFAULT 0
+    highest_ttl INTEGER NOT NULL DEFAULT 0,
+    insecure INTEGER NOT NULL DEFAULT 0,
+    held TEXT,
+    algorithm INTEGER
 ) STRICT;
 
 CREATE TABLE keys (
@@ -15,6 +43,14 @@ CREATE TABLE keys (
     dnskey BLOB NOT NULL,
     created INTEGER NOT NULL,
     position INTEGER NOT NULL,
+    goal TEXT NOT NULL DEFAULT 'omnipresent' CHECK (goal IN ('omnipresent', 'hidden')),
+    predecessor TEXT,
+    successor TEXT,
+    standby INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0,
+    retire INTEGER NOT NULL DEFAULT 0,
+    active_since REAL,
+    removed_since REAL,
     PRIMARY KEY (zone, fingerprint)
 ) STRICT;
 
@@ -25,10 +61,14 @@ CREATE TABLE key_records (
     state TEXT NOT NULL CHECK (state IN ('hidden', 'rumoured', 'omnipresent', 'unretentive')),
     since REAL NOT NULL,
     ttl INTEGER NOT NULL,
+    partial INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (zone, fingerprint, record),
     FOREIGN KEY (zone, fingerprint) REFERENCES keys (zone, fingerprint)
 ) STRICT;
 
+"""
+    + _DENIALS_AND_FOREIGN
+    + """
 CREATE TABLE tags_used (
     zone TEXT NOT NULL,
     tag INTEGER NOT NULL,
@@ -115,3 +155,40 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_is_never_shortened BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 """
+)
+
+_NEW_COLUMNS = """
+ALTER TABLE zones ADD COLUMN insecure INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE zones ADD COLUMN held TEXT;
+ALTER TABLE zones ADD COLUMN algorithm INTEGER;
+ALTER TABLE keys ADD COLUMN goal TEXT NOT NULL DEFAULT 'omnipresent'
+    CHECK (goal IN ('omnipresent', 'hidden'));
+ALTER TABLE key_records ADD COLUMN partial INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN predecessor TEXT;
+ALTER TABLE keys ADD COLUMN successor TEXT;
+ALTER TABLE keys ADD COLUMN standby INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN retire INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN active_since REAL;
+ALTER TABLE keys ADD COLUMN removed_since REAL;
+"""
+
+_EVIDENCE_BY_RECORD = """
+-- What was seen of a key is from now on seen of each of its records.
+INSERT OR IGNORE INTO observations
+    SELECT o.zone, 'first:shown', o.subject || ' ' || r.record, o.value, o.since
+    FROM observations o JOIN key_records r
+    ON r.zone = o.zone AND o.subject LIKE '% ' || r.fingerprint AND r.record <> 'DS'
+    WHERE o.what = 'first:';
+INSERT OR IGNORE INTO observations
+    SELECT o.zone, 'shown', o.subject || ' ' || r.record, 1, o.since
+    FROM observations o JOIN key_records r
+    ON r.zone = o.zone AND o.subject = r.fingerprint AND r.record <> 'DS'
+    WHERE o.what = 'published';
+INSERT OR IGNORE INTO observations
+    SELECT zone, 'shown', subject || ' DS', 1, since FROM observations WHERE what = 'ds';
+DELETE FROM observations WHERE what IN ('first:', 'published', 'ds');
+"""
+
+#: From each earlier version to the one after it: statements that run in one transaction.
+MIGRATIONS = {1: (_NEW_COLUMNS, _DENIALS_AND_FOREIGN, _EVIDENCE_BY_RECORD)}

@@ -8,9 +8,10 @@ ask, write down and call them, one thing at a time.
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor as ThreadExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -20,31 +21,39 @@ import dns.name
 
 import engine
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
-from signer import candidate, evidence, report, tables
+from signer import alarms, candidate, evidence, goals, pauses, report, requests, tables
+from signer.actions import OBSERVATION, Advance, ObserveServers
+from signer.adoption import Served
+from signer.alarms import Alarm
 from signer.candidate import Apex
 from signer.clock import Clock
 from signer.config import SignConfig
 from signer.ds import ds_rdata
 from signer.evidence import Evidence
-from signer.firststart import Proceed, decide
+from signer.executor import Executor
+from signer.firststart import decide
 from signer.hold import Hold
 from signer.keyring import KeyRing
-from signer.keyset import Action, Advance, KeySet, Observations, advance
-from signer.outcome import Held, Outcome, Refused
-from signer.parent import NoParent, ParentAnswer, ParentView, Seen, Unknown
-from signer.signing import resign_due
+from signer.keyset import Key, KeySet, RecordKind, State
+from signer.observations import Observations
+from signer.observer import Nobody, OwnServers, Published, ServersAnswer, ServersView, Shown
+from signer.operations import OperationError
+from signer.outcome import Held, Outcome, Refused, Unchanged
+from signer.outcome import Published as PublishedVersion
+from signer.parent import NoParent, ParentAnswer, ParentView, Unknown
+from signer.requests import Request
+from signer.served import dnskey_expiration, published_names, seen_of_key
+from signer.signing import announcements, is_signed, resign_due
 from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
+from signer.tables import AuditEntry
 from signer.variant import Variant
 from signer.versionmaker import VersionMaker
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-# How often the parent, our servers and a cause for holding are looked at while a step waits
-# for them, in seconds; and how long a pass that failed is left alone.
-_POLL = 60
-_POLL_PARENT = 300
+# How long a pass that failed is left alone, in seconds.
 _RETRY = 60
 
 
@@ -61,11 +70,13 @@ class ZoneSigner:
         database: StateDatabase,
         clock: Clock,
         parent: ParentView,
-        executor: Executor,
+        executor: ThreadExecutor,
         *,
         memory: Path | None = None,
+        servers: ServersView | None = None,
     ) -> None:
-        """`memory` is the file of verified signatures; None keeps them in memory only."""
+        """`memory` is the file of verified signatures; None keeps them in memory only.
+        Without `servers` our own server's word is what counts as published."""
         self.origin = origin.canonicalize()
         self.config = config
         self._database = database
@@ -77,13 +88,20 @@ class ZoneSigner:
         self._ring = KeyRing(self.origin, keystore, database, clock, executor)
         self._evidence = Evidence(self.origin, database, clock)
         self._maker = VersionMaker(self.origin, config, database, clock, self._evidence, executor)
+        self._executor_of_steps = Executor(self._ring, self._evidence, config.policy)
         self._variants: dict[str, Variant] = {}
         self._parent_says: ParentAnswer = Unknown("not asked yet")
         self._copies: tuple[int, ...] = ()
-        self._next_look = 0
+        self._servers = servers or OwnServers()
+        self._servers_say: ServersAnswer = Nobody()
+        # Seconds of the boot clock: setting the wall clock back must not stop the asking.
+        self._next_parent = 0.0
+        self._last_parent = 0.0
+        self._next_servers = 0.0
+        self._said: tuple[str, ...] = ()
         self._held: Hold | None = None
         self._started = False
-        self._step = Advance(KeySet(self.origin), frozenset(), (), None)
+        self._step = Advance(KeySet(self.origin), (), (), None)
         self._lock = asyncio.Lock()
 
     async def _blocking(self, step: Callable[[], T]) -> T:
@@ -126,9 +144,10 @@ class ZoneSigner:
         sign all variants then."""
         async with self._lock:
             before, held = self._apex(), self._held
-            if self._clock.wall() >= self._next_look:
+            if held is not None or not self._started:
                 await self._examine(ask=True)
             else:
+                await self._look()
                 await self._advance()
             return self._apex() != before or (held is not None and self._held is None)
 
@@ -138,53 +157,142 @@ class ZoneSigner:
         async with self._lock:
             if self._ring.keyset.key(key.fingerprint) is None:
                 lived = await self._evidence.lived()
-                await self._ring.adopt((key,), lived)
+                await self._ring.adopt((key,), lived, self.config.policy, self._facts)
             await self._examine(ask=True)
+
+    async def request(self, wanted: Request, actor: str = "operator") -> None:
+        """Write down what a person asks for, and begin with it; `tick` was true if more than
+        the apex has to be signed: sign all variants. Raises OperationError."""
+        async with self._lock:
+            keyset = requests.apply(self.keyset, self.config.policy, wanted)
+            action, detail = requests.words(wanted)
+            await self._ring.save(keyset, (detail,), actor=actor, action=action)
+            await self._advance()
+
+    async def confirm_ds(self, *, seen: bool, actor: str = "operator") -> tuple[Key, ...]:
+        """A person's word about the DS at the parent: all that is waited for is there, or is
+        gone. The keys that it is about. Raises OperationError where nothing is waited for or
+        the parent's servers say otherwise."""
+        async with self._lock:
+            state = State.RUMOURED if seen else State.UNRETENTIVE
+            keys = [key for key in self.keyset.keys if key.state(RecordKind.DS) is state]
+            if not keys:
+                what = "to appear" if seen else "to go"
+                raise OperationError(f"{self.origin} waits for no DS {what} at the parent")
+            self._parent_says = await self._parent.ds(self.origin)
+            requests.refuse_contradiction(self.origin, keys, self._parent_says, seen=seen)
+            await self._evidence.confirm_ds(self.keyset, state)
+            tags = ", ".join(str(key.tag) for key in keys)
+            line = f"DS of {tags} {'is at the parent' if seen else 'has gone from the parent'}"
+            now = self._clock.wall()
+            await self._database.run(
+                lambda db: tables.audit(db, now, self.origin, actor, "ds confirm", line)
+            )
+            await self._advance()
+            return tuple(keys)
 
     async def _examine(self, *, ask: bool) -> None:
         """Read keys, ask the parent and our servers, decide, and go on or hold."""
         lived = await self._evidence.lived()
         now = self._clock.wall()
-        # What is served and ours goes on without waiting for the parent; a look follows.
-        self._next_look = now + _POLL if ask else now
+        if ask:
+            self._parent_says = await self._parent.ds(self.origin)
+            self._last_parent = self._clock.boot()
+            self._next_parent = self._last_parent + self._parent_pause()
         try:
-            await self._ring.load(self.config, lived)
+            await self._ring.load(self.config, lived, self._facts)
         except KeystoreError as error:
             await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, False))
             return
         if ask:
-            self._parent_says = await self._parent.ds(self.origin)
             await self._evidence.parent(self.keyset, self._parent_says)
-            await self._evidence.servers(self.keyset, self.config.observe)
-        ours, served = self._ring.ours(), self._served()
+        ours, served = self._ring.ours(), self._served() | await self._shown_elsewhere()
         decision = decide(self.origin, ours, served, self._parent_says, now, self._copies)
         if isinstance(decision, Hold):
             await self._hold(decision)
             return
-        try:
-            await self._make_keys(decision, lived)
-        except KeystoreError as error:
-            await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, False))
-            return
         await self._hold(None)
-        if ask and isinstance(self._parent_says, Seen):
-            self._next_look = now + _POLL_PARENT
         await self._advance()
 
     def _served(self) -> frozenset[bytes]:
-        """The DNSKEY in the versions that are on disk."""
+        """The DNSKEY in the versions that are on disk, those of other signers apart."""
         bases = [one.base for one in self._variants.values() if one.base is not None]
-        return frozenset[bytes]().union(*(Apex.of(base).dnskeys for base in bases))
+        shown = frozenset[bytes]().union(*(Apex.of(base).dnskeys for base in bases))
+        return shown - {key.dnskey for key in self.keyset.foreign}
 
-    async def _make_keys(self, decision: Proceed, lived: float) -> None:
-        if decision.generate:
-            await self._ring.generate(self.config.policy, lived)
-        else:
-            await self._ring.finish_generating(self.config.policy, lived)
+    async def _shown_elsewhere(self) -> frozenset[bytes]:
+        """What our server shows that we don't have on disk: more than we know where state was
+        lost, or restored from before a rollover."""
+        answer = await self._servers.look(self.origin, self._published())
+        self._servers_say = answer
+        shown = await self._servers.own(self.origin)
+        if isinstance(answer, Shown):
+            shown |= answer.anywhere
+        return shown - {key.dnskey for key in self.keyset.foreign}
+
+    def _published(self) -> Published:
+        bases = [one.base for one in self._variants.values() if one.base is not None]
+        return published_names(bases[0]) if bases else Published()
+
+    def _facts(self, dnskey: bytes) -> Served:
+        """What is seen of a key that is new to the database."""
+        bases = [one.base for one in self._variants.values() if one.base is not None]
+        return seen_of_key(self.origin, dnskey, bases, self._parent_says)
+
+    async def _look(self) -> None:
+        """Ask whom a step waits for, and now and then the parent anyway."""
+        boot = self._clock.boot()
+        if boot >= self._next_parent and self._has_parent():
+            self._parent_says = await self._parent.ds(self.origin)
+            await self._evidence.parent(self.keyset, self._parent_says)
+            self._last_parent = boot
+            self._next_parent = boot + self._parent_pause()
+            decision = decide(
+                self.origin,
+                self._ring.ours(),
+                self._served(),
+                self._parent_says,
+                self._clock.wall(),
+            )
+            await self._hold(decision if isinstance(decision, Hold) else None)
+        if boot >= self._next_servers and self._step.wants(ObserveServers):
+            self._servers_say = await self._servers.look(self.origin, self._published())
+            self._next_servers = boot + pauses.servers(self.config.policy)
+            if isinstance(self._servers_say, Shown):
+                await self._evidence.servers(
+                    self.keyset, self.config.policy, self._servers_say, tuple(self._variants)
+                )
+        await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """What our own server has taken counts where nobody else is asked."""
+        if isinstance(self._servers_say, Nobody):
+            # What a server holds of an earlier life shows nothing of our keys.
+            serials = {
+                name: None if one.behind or one.observed_foreign else one.observed_serial
+                for name, one in self._variants.items()
+            }
+            await self._evidence.acknowledged(self.keyset, self.config.policy, serials)
+
+    def _has_parent(self) -> bool:
+        return not isinstance(self._parent_says, NoParent)
+
+    def _parent_pause(self) -> float:
+        policy = self.config.policy
+        if self._held is not None or isinstance(self._parent_says, Unknown):
+            return pauses.held(policy)
+        # While only time is waited for, the parent is looked at as at any other time.
+        waiting = any(
+            blocker.record is RecordKind.DS and blocker.who == OBSERVATION
+            for blocker in self._step.blockers
+        )
+        return pauses.parent(policy, waiting=waiting)
 
     async def _hold(self, hold: Hold | None) -> None:
         old = self._held
         same = old is not None and hold is not None and old.reason == hold.reason
+        if hold is not None:
+            self._next_parent = self._clock.boot() + pauses.held(self.config.policy)
         if hold is not None and old is not None and same:
             self._held = attrs.evolve(hold, since=old.since)
             return
@@ -201,32 +309,56 @@ class ZoneSigner:
         )
 
     async def _advance(self) -> None:
-        """Move the record states, unless the zone is held; write down what moved."""
+        """Take the steps that may be taken, unless the zone is held."""
         if self._held is not None:
             return
-        seen = await self._observations()
-        step = advance(self.keyset, self.config.policy, seen, await self._evidence.lived())
-        if step.keyset != self.keyset:
-            moves = report.moves(self.keyset, step.keyset)
-            await self._ring.save(step.keyset, moves)
-            for line in moves:
-                _log.info("%s: %s", self.origin, line)
-        if Action.SUBMIT_DS in step.actions:
-            _log.warning(
-                "%s: bring its DS to the parent: zoneward ds show %s", self.origin, self.origin
-            )
-        self._step = step
+        try:
+            self._step = await self._executor_of_steps.run(await self._observations())
+        except KeystoreError as error:
+            now = self._clock.wall()
+            await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, True))
+            return
+        # What it waits for may have changed: then the next look is nearer.
+        self._next_parent = min(self._next_parent, self._last_parent + self._parent_pause())
+        for line in report.orders(self.keyset, self._step):
+            if line not in self._said:
+                _log.warning("%s: %s", self.origin, line)
+        self._said = report.orders(self.keyset, self._step)
 
     async def _observations(self) -> Observations:
         island = self.config.parent.island or isinstance(self._parent_says, NoParent)
-        return await self._evidence.gather(self.keyset, island)
+        ends = [
+            end
+            for one in self._variants.values()
+            if one.base is not None and (end := dnskey_expiration(one.base)) is not None
+        ]
+        return await self._evidence.gather(
+            self.keyset,
+            self.config.policy,
+            island=island,
+            dnskey_expires=min(ends, default=None),
+        )
+
+    def preview(self, wanted: Request | None = None) -> KeySet:
+        """The key set as it is, or as a request would leave it. Raises OperationError."""
+        if wanted is None:
+            return self.keyset
+        return requests.apply(self.keyset, self.config.policy, wanted)
+
+    async def plan_from(self) -> tuple[Observations, float, float]:
+        """What the planner begins with: what was seen, lived seconds now, and what has to be
+        added to lived seconds to get Unix seconds."""
+        async with self._lock:
+            lived = await self._evidence.lived()
+            return await self._observations(), lived, self._clock.wall() - lived
 
     def _apex(self) -> tuple[object, ...]:
         keyset = self.keyset
         return (
-            [key.fingerprint for key in keyset.published()],
+            keyset.dnskeys(),
             [(key.fingerprint, duty) for key, duty in keyset.signers()],
-            [key.fingerprint for key in keyset.announced()],
+            announcements(keyset),
+            keyset.denial() if keyset.denial() is None else keyset.nsec3(self.config.policy),
         )
 
     # --- signing --------------------------------------------------------------------------
@@ -247,14 +379,21 @@ class ZoneSigner:
         *,
         source_serial: int,
     ) -> Outcome:
-        """`base` is the variant's signed version on disk. Scopes as in engine.sign; more is
+        """`base` is the variant's signed version on disk. Scopes as in engine.sign, and "anew",
+        which keeps no signature; more is
         looked at where the keys or the kind of denial differ from the base's."""
         async with self._lock:
+            if self._variant(variant).behind:
+                # A server of ours knows more than we do: state was lost, or is an old backup.
+                # What is signed with it has to wait for what the parent and the server show.
+                await self._examine(ask=True)
+                if self._held is not None:
+                    return Held(self._held)
             if self._held is not None and (not self._held.signing or base is None):
                 return Held(self._held)
-            if not self.keyset.signers() or not self._started:
-                missing = "there is no key to sign with"
-                return Held(Hold(missing, "start the zone first", self._clock.wall(), False))
+            stop = self._cannot_sign()
+            if stop is not None:
+                return Held(stop)
             state = self._variant(variant)
             state.base = base
             try:
@@ -268,14 +407,44 @@ class ZoneSigner:
                     private=self._ring.private,
                     ds=evidence.cached_ds(self._parent_says),
                     memory=self._memory,
+                    unanchored=self._unanchored(),
                 )
             except engine.EngineError as error:
                 where = f"{error.place}: " if error.place else ""
                 outcome = Refused((f"{where}{error.message}",), 1)
             state.took(outcome, self._clock.wall() + _RETRY)
+            if isinstance(outcome, PublishedVersion | Unchanged):
+                await self._acknowledge()
+                await self._advance()
             if isinstance(outcome, Refused):
                 _log.error("%s (%s) refused: %s", self.origin, variant, "; ".join(outcome.lines))
             return outcome
+
+    def _cannot_sign(self) -> Hold | None:
+        now, keyset = self._clock.wall(), self.keyset
+        if not self._started:
+            return Hold("the zone has not been started", "start it first", now, False)
+        lost = [
+            key for key, _ in keyset.lost_signers() if key.fingerprint not in self._ring.private
+        ]
+        if lost:
+            tags = ", ".join(str(key.tag) for key in lost)
+            return Hold(
+                f"key {tags} is lost: what it has signed can't be signed anew until its successor "
+                "has taken over",
+                f"bring the successor's DS to the parent: zoneward ds show {self.origin}",
+                now,
+                signing=False,
+            )
+        if not is_signed(keyset) and not goals.insecure(keyset, self.config.policy):
+            return Hold("there is no key to sign with", "start the zone first", now, False)
+        return None
+
+    def _unanchored(self) -> bool:
+        """Whether nobody can be led to a key of ours, and that is meant."""
+        return goals.insecure(self.keyset, self.config.policy) and all(
+            key.state(RecordKind.DS) in (None, State.HIDDEN) for key in self.keyset.keys
+        )
 
     # --- what is seen and said --------------------------------------------------------------
 
@@ -289,10 +458,7 @@ class ZoneSigner:
             if (state.observed_serial, state.observed_foreign) == (serial, foreign):
                 return state.behind
             state.observed_serial, state.observed_foreign = serial, foreign
-            # What a server holds of an earlier life shows nothing of our keys.
-            if not self.config.observe and not state.behind:
-                serials = {name: one.observed_serial for name, one in self._variants.items()}
-                await self._evidence.shown(self.keyset, serials)
+            await self._acknowledge()
             await self._advance()
             return state.behind
 
@@ -330,22 +496,16 @@ class ZoneSigner:
 
     def next_due(self) -> datetime | None:
         """When to call `tick`, and `sign(…, scope="expiring")` for `expiring()`; UTC."""
+        wall, boot = self._clock.wall(), self._clock.boot()
         due = [at for at in map(self._variant_due, self._variants.values()) if at is not None]
-        if self._started and (self._held is not None or self._to_look_at() or self._unasked()):
-            due.append(self._next_look)
+        if self._started and (self._held is not None or self._has_parent()):
+            due.append(wall + max(0, math.ceil(self._next_parent - boot)))
+        asks = not isinstance(self._servers_say, Nobody)
+        if self._held is None and asks and self._step.wants(ObserveServers):
+            due.append(wall + max(0, math.ceil(self._next_servers - boot)))
         if self._held is None and self._step.next_due is not None:
-            due.append(self._clock.wall() + self._evidence.until(self._step.next_due))
+            due.append(wall + self._evidence.until(self._step.next_due))
         return datetime.fromtimestamp(min(due), UTC) if due else None
-
-    def _to_look_at(self) -> bool:
-        """Whether a step waits for something that only asking can show. Where no servers are
-        configured to be asked, `observed` brings their word."""
-        actions = self._step.actions
-        asked = Action.OBSERVE_SERVERS in actions and bool(self.config.observe)
-        return asked or Action.OBSERVE_PARENT in actions
-
-    def _unasked(self) -> bool:
-        return isinstance(self._parent_says, Unknown)
 
     def _variant_due(self, state: Variant) -> int | None:
         if state.earliest_expiration is None:
@@ -382,6 +542,26 @@ class ZoneSigner:
             evidence=self._evidence,
             variants=tuple(self._variants.values()),
             policy=self.config.policy,
-            parent=self._parent_says if isinstance(self._parent_says, Unknown | Seen) else None,
+            parent=self._parent_says,
+            servers=self._servers_say,
+            alarms=self._alarms(),
             now=self._clock.wall(),
         )
+
+    def _alarms(self) -> tuple[Alarm, ...]:
+        return alarms.find(
+            origin=self.origin,
+            keyset=self.keyset,
+            step=self._step,
+            held=self.held,
+            unreadable=self._ring.unreadable,
+            variants=tuple(self._variants.values()),
+            policy=self.config.policy,
+            parent=self._parent_says,
+            now=self._clock.wall(),
+            lived=self._evidence.now(),
+        )
+
+    async def audit(self, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """The zone's audit trail, oldest first."""
+        return await self._database.run(lambda db: tables.audit_log(db, [self.origin], limit))

@@ -59,7 +59,7 @@ class StateDatabase:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA busy_timeout = 5000")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, schema.VERSION):
+        if version not in (0, schema.VERSION, *schema.MIGRATIONS):
             raise StateError(
                 str(self.path),
                 f"the database has version {version}, this program knows {schema.VERSION}",
@@ -76,6 +76,19 @@ class StateDatabase:
             connection.executescript(
                 f"BEGIN IMMEDIATE;{schema.TABLES}PRAGMA user_version = {schema.VERSION};COMMIT;"
             )
+        elif version != schema.VERSION:
+            # All of it or nothing: a crash leaves the old version, which is then tried again.
+            steps = "".join(
+                part for step in range(version, schema.VERSION) for part in schema.MIGRATIONS[step]
+            )
+            try:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {schema.VERSION};COMMIT;"
+                )
+            except sqlite3.Error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
     def _error(self, error: Exception) -> StateError:
         if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):

@@ -21,15 +21,23 @@ class KeyStatus(msgspec.Struct, frozen=True):
     created: str
     published: bool
     signing: bool
+    goal: str
+    standby: bool
+    lost: bool
     records: tuple[RecordStatus, ...]
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What the zone waits for, on whose evidence, and until when (None: not a matter of time)."""
+    """What the zone waits for; who says no (policy, rule, time, observation, person) and on
+    which evidence; since when, and until when (None: not a matter of time); what a person could
+    do, empty where it passes by itself."""
 
     what: str
     evidence: str
+    who: str
+    since: str | None
     until: str | None
+    remedy: str
 
 
 class HoldStatus(msgspec.Struct, frozen=True):
@@ -51,14 +59,19 @@ class VariantStatus(msgspec.Struct, frozen=True):
 
 
 class ZoneStatus(msgspec.Struct, frozen=True):
-    """`state`: "signed", "held", "starting" or "refused"."""
+    """`state`: "signed", "held", "starting", "refused", "going insecure" or "insecure".
+    `brake` is a person's reason for holding the keys; `todo` is what a person has to bring to
+    the parent. `alarm_kinds` are of `signer.alarms`."""
 
     zone: str
     state: str
     keys: tuple[KeyStatus, ...]
     waits: tuple[Waiting, ...]
     hold: HoldStatus | None
+    brake: str | None
+    todo: tuple[str, ...]
     next_resign: str | None
     least_validity: int | None
     variants: tuple[VariantStatus, ...]
     alarms: tuple[str, ...]
+    alarm_kinds: tuple[str, ...]

@@ -8,7 +8,6 @@ import attrs
 import dns.name
 
 from signer.elapsed import Lived, Reading
-from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
 
 _VERSIONS_KEPT = 100
 
@@ -18,50 +17,7 @@ def zone_text(zone: dns.name.Name) -> str:
     return zone.canonicalize().to_text()
 
 
-# --- keys -------------------------------------------------------------------------------
-
-
-def load_keyset(db: sqlite3.Connection, zone: dns.name.Name) -> KeySet:
-    text = zone_text(zone)
-    records: dict[tuple[str, RecordKind], Record] = {
-        (fingerprint, RecordKind(record)): Record(State(state), since, ttl)
-        for fingerprint, record, state, since, ttl in db.execute(
-            "SELECT fingerprint, record, state, since, ttl FROM key_records WHERE zone = ?", (text,)
-        )
-    }
-    keys = []
-    for fingerprint, role, dnskey, created in db.execute(
-        "SELECT fingerprint, role, dnskey, created FROM keys WHERE zone = ? ORDER BY position",
-        (text,),
-    ):
-        key = Key.hidden(fingerprint, Role(role), dnskey, created, 0.0)
-        for kind, _ in key.records:
-            key = key.with_record(kind, records[fingerprint, kind])
-        keys.append(key)
-    tags = db.execute("SELECT tag FROM tags_used WHERE zone = ?", (text,))
-    return KeySet(zone, tuple(keys), frozenset(tag for (tag,) in tags))
-
-
-def save_keyset(db: sqlite3.Connection, keyset: KeySet) -> None:
-    """Write what is there; a key that is not in the set any more is left alone."""
-    text = zone_text(keyset.origin)
-    add_zone(db, keyset.origin)
-    for position, key in enumerate(keyset.keys):
-        db.execute(
-            "INSERT INTO keys (zone, fingerprint, role, dnskey, created, position) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
-            (text, key.fingerprint, key.role.value, key.dnskey, key.created, position),
-        )
-        db.executemany(
-            "INSERT OR REPLACE INTO key_records VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (text, key.fingerprint, kind.value, record.state.value, record.since, record.ttl)
-                for kind, record in key.records
-            ],
-        )
-    db.executemany(
-        "INSERT OR IGNORE INTO tags_used VALUES (?, ?)", [(text, tag) for tag in keyset.tags_used]
-    )
+# --- zones ------------------------------------------------------------------------------
 
 
 def add_zone(db: sqlite3.Connection, zone: dns.name.Name) -> None:
@@ -162,6 +118,12 @@ def observe(db: sqlite3.Connection, zone: dns.name.Name, seen: Observation) -> N
     )
 
 
+def observe_again(db: sqlite3.Connection, zone: dns.name.Name, seen: Observation) -> None:
+    """Record something seen, with the time of this sight whatever was seen before."""
+    row = (zone_text(zone), seen.what, seen.subject, seen.value, seen.since)
+    db.execute("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)", row)
+
+
 def unsee(db: sqlite3.Connection, zone: dns.name.Name, what: str, subject: str) -> None:
     db.execute(
         "DELETE FROM observations WHERE zone = ? AND what = ? AND subject = ?",
@@ -187,6 +149,14 @@ def begun(db: sqlite3.Connection, zone: dns.name.Name, what: str) -> str | None:
         "SELECT detail FROM operations WHERE zone = ? AND what = ?", (zone_text(zone), what)
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def all_begun(db: sqlite3.Connection, zone: dns.name.Name) -> dict[str, str]:
+    """What was begun and not confirmed, with its detail, oldest first."""
+    rows = db.execute(
+        "SELECT what, detail FROM operations WHERE zone = ? ORDER BY rowid", (zone_text(zone),)
+    )
+    return {str(what): str(detail) for what, detail in rows}
 
 
 def confirm(db: sqlite3.Connection, zone: dns.name.Name, what: str) -> None:

@@ -15,18 +15,17 @@ import attrs
 import dns.name
 
 import engine
-from signer import candidate, evidence, tables
+from signer import candidate, evidence, sightings, tables
 from signer.candidate import Apex, Survey
 from signer.clock import Clock
 from signer.config import SignConfig
-from signer.ds import ds_rdata
 from signer.evidence import Evidence
 from signer.gate import Stopped
 from signer.hold import Hold
 from signer.keyset import KeySet
 from signer.outcome import Held, Outcome, Published, Refused, Unchanged
 from signer.serials import next_serial
-from signer.signing import batch_window, plan, resign_due
+from signer.signing import announcements, batch_window, is_signed, plan, resign_due
 from signer.state import StateDatabase
 from signer.tables import Version
 from signer.variant import Variant
@@ -69,11 +68,15 @@ class VersionMaker:
         private: Mapping[str, engine.SigningKey],
         ds: Sequence[Sequence[bytes]],
         memory: engine.VerifyMemory | None,
+        unanchored: bool = False,
     ) -> Outcome:
         """`private` holds the signers by fingerprint, `ds` the DS RRsets that caches may
-        hold. Raises EngineError, StateError."""
+        hold. `unanchored`: the zone is meant to be insecure and no cache has a DS of it, so
+        nobody validates it. Raises EngineError, StateError."""
         policy, now = self._config.policy, self._clock.wall()
-        ours = frozenset(key.dnskey for key in keyset.keys)
+        ours = frozenset(key.dnskey for key in keyset.keys) | frozenset(
+            key.dnskey for key in keyset.foreign
+        )
         survey = await self._blocking(lambda: Survey.of(changes, ours))
         problem = survey.problem(policy)
         if problem is not None:
@@ -81,10 +84,13 @@ class VersionMaker:
         if base is not None:
             have = Apex.of(base)
             want = self._wanted_apex(keyset)
-            scope = want.scope_from(have, scope)
+            scope = scope if scope == "anew" else want.scope_from(have, scope)
             due = state.earliest_expiration
-            fresh = due is not None and resign_due(due, policy) - batch_window(policy) > now
-            same = not changes and scope != "all" and want == have and fresh
+            if due is None:
+                fresh = not is_signed(keyset)
+            else:
+                fresh = resign_due(due, policy) - batch_window(policy) > now
+            same = not changes and scope not in ("all", "anew") and want == have and fresh
             if same and not state.behind:
                 return Unchanged()
         reserved = await self._reserve(state, base, source_serial)
@@ -93,7 +99,7 @@ class VersionMaker:
             signed = await self._blocking(
                 lambda: (
                     candidate.sign(None, candidate.anew(base, changes), signing, "all")
-                    if base is not None and state.behind
+                    if base is not None and (state.behind or scope == "anew")
                     else candidate.sign(base, changes, signing, scope)
                 )
             )
@@ -101,6 +107,9 @@ class VersionMaker:
                 await self._give_back(state, reserved)
                 expiration = await self._blocking(signed.zone.earliest_expiration)
                 state.earliest_expiration = expiration
+                if scope == "all":
+                    # Every RRset was looked at: what there is, is what the keys ask for.
+                    await self._shows(state, signed.zone.serial, keyset)
                 return Unchanged()
             found = await self._blocking(
                 lambda: candidate.examine(
@@ -112,6 +121,7 @@ class VersionMaker:
                     memory=memory,
                     base_verified=state.verified,
                     percent=policy.guard_percent,
+                    unanchored=unanchored and not ds,
                 )
             )
         except BaseException:
@@ -124,16 +134,26 @@ class VersionMaker:
         if found.guarded is not None and not await self._accepted(state, found.token):
             await self._give_back(state, reserved)
             return Held(await self._hold_content(state, found.guarded, found.token))
-        return await self._record(state, found, survey, now, reserved, keyset)
+        return await self._record(state, found, survey, now, reserved, keyset, base)
 
     def _wanted_apex(self, keyset: KeySet) -> Apex:
-        announced, denial = keyset.announced(), self._config.policy.nsec3
+        signed = is_signed(keyset)
+        denial = keyset.nsec3(self._config.policy) if signed else None
+        dnskeys = frozenset(keyset.dnskeys())
+        cds, cdnskeys = announcements(keyset)
         return Apex(
-            dnskeys=frozenset(key.dnskey for key in keyset.published()),
-            dnskey_ttl=self._config.policy.dnskey_ttl,
-            cds=frozenset(ds_rdata(self._origin, key.dnskey) for key in announced),
-            cdnskeys=frozenset(key.dnskey for key in announced),
+            dnskeys=dnskeys,
+            dnskey_ttl=self._config.policy.dnskey_ttl if dnskeys else 0,
+            cds=cds,
+            cdnskeys=cdnskeys,
             nsec3=None if denial is None else (denial.iterations, denial.salt),
+        )
+
+    async def _shows(self, state: Variant, serial: int, keyset: KeySet) -> None:
+        contents = sightings.contents(keyset, self._config.policy)
+        lived = await self._evidence.lived()
+        await self._database.run(
+            lambda db: evidence.first_shown(db, self._origin, state.name, contents, serial, lived)
         )
 
     async def _reserve(
@@ -188,12 +208,16 @@ class VersionMaker:
         now: int,
         reserved: "_Reserved",
         keyset: KeySet,
+        base: engine.Zone | None,
     ) -> Published:
-        signed = found.signed
+        signed, diff = found.signed, found.signed.diff
+        if diff is None and base is not None and not state.behind:
+            # Signed from nothing, and still only another version of what servers have.
+            diff = await self._blocking(lambda: base.difference(signed.zone))
         digest = await self._blocking(lambda: candidate.version_digest(reserved.digest, signed))
         expiration = await self._blocking(signed.zone.earliest_expiration)
         lived = await self._evidence.lived()
-        published = [key.fingerprint for key in keyset.published()]
+        contents = sightings.contents(keyset, self._config.policy)
 
         def record(db: sqlite3.Connection) -> None:
             tables.add_version(
@@ -203,21 +227,20 @@ class VersionMaker:
                 Version(signed.zone.serial, digest, signed.made, signed.kept, now),
             )
             tables.raise_highest_ttl(db, self._origin, survey.highest_ttl)
-            for fingerprint in published:
-                evidence.first_shown(db, self._origin, state.name, fingerprint, signed.zone, lived)
+            evidence.first_shown(db, self._origin, state.name, contents, signed.zone.serial, lived)
             due = None if expiration is None else resign_due(expiration, self._config.policy)
             tables.set_due(db, self._origin, f"resign:{state.name}", due)
 
         await self._database.run(record)
         state.base = signed.zone
-        state.verified = found.verified
+        state.verified = found.verified if is_signed(keyset) else None
         state.earliest_expiration = expiration
         alarms = found.verdict.alarms if not isinstance(found.verdict, Stopped) else ()
         for line in alarms:
             _log.error(
                 "%s (%s): published with a fault that was there: %s", self._origin, state.name, line
             )
-        return Published(signed.zone, signed.diff, signed.made, signed.kept, alarms)
+        return Published(signed.zone, diff, signed.made, signed.kept, alarms)
 
 
 @attrs.frozen

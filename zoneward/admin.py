@@ -22,20 +22,28 @@ import engine
 from keystore import KeyStore, KeystoreError, StoredKey
 from signer.service import ZoneSigner
 from signer.state import StateError
-from zoneward import logging, rows
+from zoneward import keyadmin, logging, rows
 from zoneward.api import (
     LARGEST_BODY,
+    Brake,
     Export,
     Fault,
     Generate,
     KeyPair,
     Lines,
+    PlanAsk,
+    Trail,
+    Word,
     ZoneKeys,
+    ZoneRoll,
 )
 from zoneward.group import NameGroup
 from zoneward.manager import Manager
 from zoneward.refusal import Refusal, one_line
 
+_START_TENTHS = 50
+_LONGEST_REASON = 200
+_LONGEST_TRAIL = 10_000
 _FLAGS = {"csk": 257, "ksk": 257, "zsk": 256}
 
 _log = logging.get("admin")
@@ -56,7 +64,14 @@ def application(manager: Manager) -> Starlette:
         Route("/v1/keys/generate", _answering(api.generate), methods=["POST"]),
         Route("/v1/keys/import", _answering(api.import_key), methods=["POST"]),
         Route("/v1/keys/export", _answering(api.export_key), methods=["POST"]),
+        Route("/v1/keys/plan", _answering(api.plan), methods=["POST"]),
+        Route("/v1/keys/roll", _answering(api.roll), methods=["POST"]),
+        Route("/v1/keys/hold", _answering(api.hold), methods=["POST"]),
+        Route("/v1/keys/resume", _answering(api.resume), methods=["POST"]),
+        Route("/v1/keys/log", _answering(api.log), methods=["GET"]),
+        Route("/v1/zones/resign", _answering(api.resign), methods=["POST"]),
         Route("/v1/ds", _answering(api.ds), methods=["GET"]),
+        Route("/v1/ds/confirm", _answering(api.confirm), methods=["POST"]),
     ]
     return Starlette(routes=routes)
 
@@ -74,6 +89,11 @@ class _Api:
     async def reload(self, request: Request) -> msgspec.Struct:
         groups = self._groups(request)
         for group in groups:
+            # A manager that has just come up is asking our server and the parent.
+            for _ in range(_START_TENTHS):
+                if group.started:
+                    break
+                await asyncio.sleep(0.1)
             if not group.started:
                 raise Refusal(f"zone {group.origin} can't start yet; see `zoneward status`")
         tasks = [task for group in groups for task in group.tasks.values()]
@@ -150,6 +170,64 @@ class _Api:
         return [
             rows.delegation(group) for group in self._groups(request) if group.signer is not None
         ]
+
+    async def plan(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, PlanAsk)
+        return await keyadmin.plan(self._signed(_name(asked.zone))[1], asked)
+
+    async def roll(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, ZoneRoll)
+        return await keyadmin.roll(*self._signed(_name(asked.zone)), asked.roll)
+
+    async def hold(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, Brake)
+        reason = asked.reason.strip()
+        if not reason.isprintable() or len(reason) > _LONGEST_REASON:
+            raise Refusal(f"a reason is one line of at most {_LONGEST_REASON} characters")
+        return Lines(
+            tuple(
+                [
+                    await keyadmin.hold(group, signer, reason or "by a person")
+                    for group, signer in self._braked(asked.zone)
+                ]
+            )
+        )
+
+    async def resume(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, Brake)
+        lines = [await keyadmin.resume(group, signer) for group, signer in self._braked(asked.zone)]
+        found = tuple(line for line in lines if line is not None)
+        if not found:
+            raise Refusal("no keys are held by a person; what holds a zone, status says")
+        return Lines(found)
+
+    def _braked(self, zone: str | None) -> list[tuple[NameGroup, ZoneSigner]]:
+        if zone is not None:
+            return [self._signed(_name(zone))]
+        return [
+            (group, group.signer)
+            for _, group in sorted(self._manager.groups.items())
+            if group.signer is not None
+        ]
+
+    async def log(self, request: Request) -> msgspec.Struct:
+        zone = self._zone_asked(request)
+        if zone is None:
+            raise Refusal("log takes a zone")
+        _, signer = self._signed(zone)
+        return Trail(str(zone), await keyadmin.log(signer, _LONGEST_TRAIL))
+
+    async def resign(self, request: Request) -> msgspec.Struct:
+        zone = self._zone_asked(request)
+        if zone is None:
+            raise Refusal("resign takes a zone")
+        group, _ = self._signed(zone)
+        return Lines(tuple(await asyncio.gather(*(task.resign() for task in group.tasks.values()))))
+
+    async def confirm(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, Word)
+        group, signer = self._signed(_name(asked.zone))
+        return await keyadmin.confirm_ds(group, signer, seen=asked.seen)
 
     async def _add(
         self, group: NameGroup, signer: ZoneSigner, key: StoredKey, verb: str

@@ -90,3 +90,80 @@ class KeyPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zone: str
     fingerprint: str
+
+
+class RollAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of: new keys in `roles` (csk, ksk, zsk; all where none is named), an algorithm by its
+    number, a lost key by fingerprint or tag, going insecure, coming back."""
+
+    roles: tuple[str, ...] = ()
+    algorithm: int | None = None
+    lost: str | None = None
+    insecure: bool = False
+    secure: bool = False
+    now: bool = False
+
+
+class PlanAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`until` is in Unix seconds; `roll` is what the plan supposes to be begun now."""
+
+    zone: str
+    until: int | None = None
+    svg: bool = False
+    roll: RollAsk | None = None
+
+
+class ZoneRoll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    zone: str
+    roll: RollAsk
+
+
+class Brake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`zone` is None for all of them."""
+
+    zone: str | None
+    reason: str = ""
+
+
+class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's word about a zone's DS at the parent."""
+
+    zone: str
+    seen: bool
+
+
+class PlannedStep(msgspec.Struct, frozen=True):
+    """What happens at one moment, and what it waited for until then."""
+
+    at: str
+    moves: tuple[str, ...]
+    doing: tuple[str, ...]
+    why: tuple[str, ...]
+
+
+class PlanView(msgspec.Struct, frozen=True):
+    """`ended`: nothing more will happen. `stopped`: the mix of cached records that validators
+    would refuse, because of which a step is not taken."""
+
+    zone: str
+    begin: str
+    until: str
+    ended: bool
+    stopped: str | None
+    deadline: str | None
+    steps: tuple[PlannedStep, ...]
+    svg: str | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the audit trail."""
+
+    at: str
+    actor: str
+    action: str
+    detail: str
+
+
+class Trail(msgspec.Struct, frozen=True):
+    zone: str
+    entries: tuple[Entry, ...]

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
+import dns.inet
 import dns.name
 
 import corefile
-from corefile import Corefile, CorefileError, CorefileWarning, Place
+from corefile import Block, Corefile, CorefileError, CorefileWarning, Place
 from corefile.arguments import Endpoint, address
 from corefile.ids import digest
 from corefile.options import Options
@@ -31,6 +32,8 @@ class BlockPlan:
     sign: SignConfig | None
     sign_origins: tuple[dns.name.Name, ...]
     place: Place = attrs.field(eq=False)
+    #: Where the server of this machine listens for the block, to see what it shows.
+    listens: tuple[tuple[str, int], ...] = attrs.field(eq=False, default=())
 
     def signed(self, origin: dns.name.Name) -> SignConfig | None:
         """How a zone of this block is signed; None where it isn't."""
@@ -86,10 +89,13 @@ def plan_manager(parsed: Corefile) -> ManagerPlan:
     """Read what is the manager's. Raises CorefileError at the first mistake."""
     path = Path(parsed.path)
     options = Options.of(parsed)
-    specs = [
-        spec for block in parsed.blocks if (spec := compile_block(block, path.parent)) is not None
-    ]
-    blocks = tuple(_plan_block(spec, path.parent) for spec in specs)
+    found = [(block, compile_block(block, path.parent)) for block in parsed.blocks]
+    specs = [spec for _, spec in found if spec is not None]
+    blocks = tuple(
+        attrs.evolve(_plan_block(spec, path.parent), listens=_listens(block))
+        for block, spec in found
+        if spec is not None
+    )
     _refuse_disagreement(blocks)
     return ManagerPlan(
         path=path,
@@ -100,6 +106,14 @@ def plan_manager(parsed: Corefile) -> ManagerPlan:
         warnings=tuple(warning for spec in specs for warning in spec.warnings),
         digest=digest(parsed),
     )
+
+
+def _listens(block: Block) -> tuple[tuple[str, int], ...]:
+    """By *bind*, or on the loopback interface among all others."""
+    named = [token.text for line in block.all("bind") for token in line.args]
+    addresses = [text for text in named if dns.inet.is_address(text)] or ["127.0.0.1"]
+    ports = sorted({key.port for key in block.keys if key.scheme == "dns"})
+    return tuple((address, port) for address in addresses for port in ports)
 
 
 def _plan_block(spec: BlockSpec, directory: Path) -> BlockPlan:

@@ -20,9 +20,10 @@ from zoneward import logging
 from zoneward.refusal import one_line
 from zoneward.zonetask import ZoneTask
 
-# How long after a failed start it is tried again, in seconds; and how long after an alarm of
-# a zone the next one may ring.
+# How long after a failed start, or an alarm that changed nothing, it is tried again, in
+# seconds; and how long after an alarm of a zone the next one may ring.
 RETRY = 10.0
+PAUSE = 0.5
 # How long a zone that has no version here waits for what servers say they hold of it.
 PATIENCE = 3.0
 
@@ -158,8 +159,8 @@ class NameGroup:
         while True:
             await self._alarm.wait()
             self._alarm.clear()
-            # What stays due because it failed is not tried without a pause.
-            self._quiet_until = datetime.now(UTC) + timedelta(seconds=RETRY)
+            rung_for = signer.next_due()
+            self._quiet_until = datetime.now(UTC) + timedelta(seconds=PAUSE)
             try:
                 held = signer.held
                 if held is not None:
@@ -172,6 +173,9 @@ class NameGroup:
                 scope = "all" if changed or lifted else "expiring"
                 for task in self.tasks.values():
                     task.ask(scope=scope)
+            if signer.next_due() == rung_for:
+                # What stays due because it failed is not tried again at once.
+                self._quiet_until = datetime.now(UTC) + timedelta(seconds=RETRY)
             self._moved()
 
     async def _hear_servers(self) -> None:

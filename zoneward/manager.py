@@ -20,6 +20,7 @@ from keystore import KeyStore, KeystoreConfig, open_configured
 from keystore.files import FileKeyStore
 from signer.clock import SystemClock
 from signer.config import SignConfig
+from signer.observer import DnsServersView
 from signer.parent import DnsParentView
 from signer.scheduler import Ring
 from signer.service import ZoneSigner
@@ -273,7 +274,18 @@ class Manager:
             DnsParentView(sign.parent),
             self._work,
             memory=memory,
+            servers=DnsServersView(sign.observe, own=self._listens(origin)),
         )
+
+    def _listens(self, origin: dns.name.Name) -> tuple[tuple[str, int], ...]:
+        """Where this machine's server, if one runs, answers for a zone."""
+        blocks = {block.id: block for block in self.plan.blocks}
+        found = (
+            blocks[block_id].listens
+            for block_id, block in self._blocks.items()
+            if block_id in blocks and origin in block.members
+        )
+        return tuple(dict.fromkeys(endpoint for listens in found for endpoint in listens))
 
     def _stock(self) -> None:
         self.transfer.stock(

@@ -30,8 +30,9 @@ from zoneward.refusal import one_line
 # After a version could not be written, or the engine failed, in seconds.
 RETRY = 10.0
 
-# What a pass reconsiders, each including those before it (see engine.sign).
-_SCOPES = ("changes", "expiring", "all")
+# What a pass reconsiders, each including those before it (see engine.sign); "anew" makes
+# every signature again.
+_SCOPES = ("changes", "expiring", "all", "anew")
 
 _log = logging.get("zone")
 
@@ -102,6 +103,13 @@ class ZoneTask:
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiters.append(done)
         self.ask(load=True)
+        return await done
+
+    async def resign(self) -> str:
+        """Make every signature anew now; the line that says what came of it."""
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiters.append(done)
+        self.ask(scope="anew")
         return await done
 
     async def reverify(self) -> None:

@@ -5,7 +5,9 @@ import dns.name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.keyset import Key, KeySet, Observations, RecordKind, Role, State, advance
+from signer.advance import advance
+from signer.keyset import Key, KeySet, RecordKind, Role, State
+from signer.observations import Observations
 from signer.policy import Policy
 
 ORIGIN = dns.name.from_text("example.org.")
@@ -33,9 +35,12 @@ def test_omnipresence_comes_after_a_ttl_of_being_seen(events: list[tuple[int, bo
         now += later
         published = (published or now) if shown or published else None
         ds = (ds or now) if at_parent else None
+        ours = (RecordKind.DNSKEY, RecordKind.ZRRSIG, RecordKind.KRRSIG)
+        shown = {} if published is None else {(FINGERPRINT, kind): published for kind in ours}
+        if ds is not None:
+            shown[FINGERPRINT, RecordKind.DS] = ds
         seen = Observations(
-            published={} if published is None else {FINGERPRINT: published},
-            ds_since={} if ds is None else {FINGERPRINT: ds},
+            shown=shown,
             ds_anywhere=frozenset() if ds is None else frozenset({FINGERPRINT}),
         )
         before = keyset.keys[0]

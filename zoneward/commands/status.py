@@ -49,9 +49,14 @@ def _show(row: ZoneRow) -> None:
             word for word, is_so in (("published", key.published), ("signs", key.signing)) if is_so
         )
         click.echo(f"    key {key.tag} {key.role} {key.algorithm}: {use or 'not in use'}")
+    for line in signing.todo:
+        click.echo(f"    to do: {line}")
     for wait in signing.waits:
+        since = f", since {wait.since}" if wait.since is not None else ""
         until = f", until {wait.until}" if wait.until is not None else ""
-        click.echo(f"    waits for {wait.what} ({wait.evidence}{until})")
+        click.echo(f"    waits for {wait.what} ({wait.evidence}{since}{until})")
+        if wait.remedy:
+            click.echo(f"        {wait.remedy}")
     if signing.next_resign is not None:
         click.echo(f"    signs again at {signing.next_resign}")
     for alarm in signing.alarms:

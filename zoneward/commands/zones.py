@@ -81,6 +81,15 @@ def accept(zone: str, corefile: Path, dns_port: int) -> None:
         click.echo(line)
 
 
+@zones.command()
+@click.argument("zone")
+@corefile_options
+def resign(zone: str, corefile: Path, dns_port: int) -> None:
+    """Make every signature of a zone anew, now."""
+    for line in client(corefile, dns_port).post("/zones/resign", Lines, zone=zone).lines:
+        click.echo(line)
+
+
 def signed(row: ZoneRow) -> str:
     """Whether and in what state a zone is signed."""
     return "no" if row.signing is None else row.signing.state

@@ -8,7 +8,7 @@ import pytest
 
 from corefile import CorefileError, Directive, parse
 from keystore import KeystoreConfig
-from signer.config import ParentConfig, SignConfig, read_sign
+from signer.config import Observe, ObserveConfig, ParentConfig, SignConfig, read_sign
 from signer.policy import DAY, HOUR, MINUTE, KeyLayout, Nsec3, Policy, PolicyError, duration_text
 
 BASE = Path("/etc/zoneward")
@@ -93,7 +93,7 @@ def test_the_parent(body: str, expected: ParentConfig) -> None:
 def test_a_keystore_and_servers_of_its_own() -> None:
     read = sign("keystore files /keys; observe 127.0.0.1:5300; gate enforce")
     assert read.keystore == KeystoreConfig("/keys")
-    assert read.observe == (("127.0.0.1", 5300),)
+    assert read.observe == ObserveConfig(Observe.ADDRESSES, (("127.0.0.1", 5300),))
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,10 @@ import attrs
 import dns.name
 import pytest
 
-from signer.keyset import (
-    Action,
-    Advance,
-    Key,
-    KeySet,
-    Observations,
-    Record,
-    RecordKind,
-    Role,
-    State,
-    advance,
-)
+from signer.actions import Action, Advance, ObserveParent, ObserveServers, SignApex, SubmitDs
+from signer.advance import advance
+from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
+from signer.observations import Observations
 from signer.policy import DAY, HOUR, MINUTE, Policy
 
 ORIGIN = dns.name.from_text("example.org.")
@@ -48,7 +40,27 @@ def states(keys: KeySet, number: int = 1) -> str:
 
 
 def published(at: float, *numbers: int) -> Observations:
-    return Observations(published={f"{number:064x}": at for number in numbers or (1,)})
+    return Observations(
+        shown={
+            (f"{number:064x}", kind): at
+            for number in numbers or (1,)
+            for kind in (DNSKEY, ZRRSIG, KRRSIG)
+        },
+        denial={None: at},
+    )
+
+
+def with_ds(seen: Observations, at: float, ttl: int = 0) -> Observations:
+    """The parent's servers all show the DS of key 1."""
+    shown = {**seen.shown, (f"{1:064x}", DS): at}
+    anywhere = frozenset({f"{1:064x}"})
+    return attrs.evolve(
+        seen, shown=shown, ds_anywhere=anywhere, ds_ttl=ttl, parent_looked=float("inf")
+    )
+
+
+def kinds(step: Advance) -> set[type[Action]]:
+    return {type(action) for action in step.actions}
 
 
 def test_the_keys_of_a_new_zone_are_published_and_sign_at_once() -> None:
@@ -57,7 +69,7 @@ def test_the_keys_of_a_new_zone_are_published_and_sign_at_once() -> None:
     (signer,) = step.keyset.signers()
     assert signer[1] == 3, "one key signs keys and zone"
     assert step.keyset.announced() == (), "no CDS before the keys are everywhere"
-    assert {Action.SIGN_APEX, Action.OBSERVE_SERVERS} <= step.actions
+    assert {SignApex, ObserveServers} <= kinds(step)
 
 
 def test_a_split_key_set_signs_with_each_its_own() -> None:
@@ -115,7 +127,7 @@ def test_the_ds_is_announced_and_then_waited_for_at_the_parent() -> None:
     step = everywhere()
     assert states(step.keyset) == "OOOR"
     assert [one.tag for one in step.keyset.announced()] == [step.keyset.keys[0].tag]
-    assert {Action.SUBMIT_DS, Action.OBSERVE_PARENT, Action.SIGN_APEX} <= step.actions
+    assert {SubmitDs, ObserveParent, SignApex} <= kinds(step)
     later = advance(step.keyset, POLICY, published(0.0), 1000.0 * DAY)
     assert states(later.keyset) == "OOOR", "without seeing it, never"
 
@@ -123,12 +135,7 @@ def test_the_ds_is_announced_and_then_waited_for_at_the_parent() -> None:
 def test_the_wait_for_the_ds_uses_the_ttl_that_the_parent_shows() -> None:
     step = everywhere()
     at = float(ZRRSIG_EVERYWHERE + 10)
-    seen = attrs.evolve(
-        published(0.0),
-        ds_since={f"{1:064x}": at},
-        ds_anywhere=frozenset({f"{1:064x}"}),
-        ds_ttl=2 * DAY,
-    )
+    seen = with_ds(published(0.0), at, 2 * DAY)
     due = at + 2 * DAY + HOUR + HOUR
     assert states(advance(step.keyset, POLICY, seen, due - 1).keyset) == "OOOR"
     done = advance(step.keyset, POLICY, seen, due)
@@ -144,7 +151,7 @@ def test_an_island_has_no_cds_and_waits_for_no_parent() -> None:
     assert states(step.keyset) == "OOOH"
     assert step.keyset.announced() == ()
     assert len(step.keyset.for_parent()) == 1, "its DS is still there to be configured by hand"
-    assert Action.OBSERVE_PARENT not in step.actions
+    assert ObserveParent not in kinds(step)
 
 
 def test_a_lower_ttl_does_not_shorten_a_wait_that_caches_need() -> None:
@@ -163,9 +170,7 @@ def test_a_higher_ttl_in_the_zone_lengthens_it() -> None:
 
 def test_a_key_whose_ds_is_at_the_parent_is_adopted() -> None:
     """Keys imported from another signer: the parent had the DS before we came."""
-    seen = Observations(
-        ds_since={f"{1:064x}": 0.0}, ds_anywhere=frozenset({f"{1:064x}"}), ds_ttl=DAY
-    )
+    seen = with_ds(Observations(), 0.0, DAY)
     assert states(advance(keyset(key()), POLICY, seen, 0.0).keyset) == "RRRR"
 
 
@@ -176,7 +181,7 @@ def test_a_second_key_signs_only_when_its_dnskey_is_everywhere() -> None:
     seen = published(0.0)
     step = advance(both, POLICY, seen, at)
     assert states(step.keyset, 2) == "RHRH"
-    seen = Observations(published={f"{1:064x}": 0.0, f"{2:064x}": at})
+    seen = published(at, 1, 2)
     step = advance(step.keyset, POLICY, seen, at + DNSKEY_EVERYWHERE)
     assert states(step.keyset, 2) == "OROR"
 
@@ -185,7 +190,7 @@ def test_advancing_twice_changes_nothing_more() -> None:
     step = everywhere()
     again = advance(step.keyset, POLICY, published(0.0), float(ZRRSIG_EVERYWHERE))
     assert again.keyset == step.keyset
-    assert Action.SIGN_APEX not in again.actions
+    assert SignApex not in kinds(again)
 
 
 def test_a_tag_is_new_against_the_whole_history() -> None:

@@ -12,8 +12,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from signer.config import ParentConfig
-from signer.observer import NotShown, Shown, look
+from signer.config import Observe, ObserveConfig, ParentConfig
+from signer.observer import DnsServersView, NotShown, Published, ServersAnswer, Shown
 from signer.parent import DnsParentView, NoParent, ParentAnswer, Seen, Unknown
 
 ZONE = dns.name.from_text("example.org.")
@@ -184,11 +184,12 @@ def shows(serial: int, *keys: str) -> Behaviour:
     return behave
 
 
-def looked(*behaviours: Behaviour) -> Shown | NotShown:
-    async def run() -> Shown | NotShown:
+def looked(*behaviours: Behaviour) -> ServersAnswer:
+    async def run() -> ServersAnswer:
         async with AsyncExitStack() as stack:
             ports = [await stack.enter_async_context(server(one)) for one in behaviours]
-            return await look(ZONE, tuple((ADDRESS, port) for port in ports), timeout=0.3)
+            config = ObserveConfig(Observe.ADDRESSES, tuple((ADDRESS, port) for port in ports))
+            return await DnsServersView(config, timeout=0.3).look(ZONE, Published())
 
     return asyncio.run(run())
 
@@ -196,7 +197,7 @@ def looked(*behaviours: Behaviour) -> Shown | NotShown:
 def test_our_servers_show_what_all_of_them_show() -> None:
     found = looked(shows(7, KEY_A), shows(8, KEY_A, KEY_B))
     assert isinstance(found, Shown)
-    assert len(found.dnskeys) == 1
+    assert (len(found.everywhere), len(found.anywhere)) == (1, 2)
     assert found.serials == (7, 8)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import dns.name
 import pytest
 
-from signer import schema, tables
+from signer import keytables, schema, tables
 from signer.elapsed import Lived, Reading
-from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
+from signer.keyset import Goal, Key, KeySet, Record, RecordKind, Role, State
 from signer.state import StateDatabase, StateError
 from signer.tables import Observation, Version
 
@@ -45,9 +45,9 @@ def test_a_key_set_comes_back_as_it_was(database: StateDatabase) -> None:
     keys = keys.with_key(key(2, Role.ZSK), made_here=True)
     moved = keys.keys[0].with_record(RecordKind.DS, Record(State.RUMOURED, 77.25, 86400))
     keys = KeySet(ZONE, (moved, keys.keys[1]), keys.tags_used)
-    database.run_blocking(lambda db: tables.save_keyset(db, keys))
-    assert database.run_blocking(lambda db: tables.load_keyset(db, ZONE)) == keys
-    assert database.run_blocking(lambda db: tables.load_keyset(db, OTHER)) == KeySet(OTHER)
+    database.run_blocking(lambda db: keytables.save_keyset(db, keys))
+    assert database.run_blocking(lambda db: keytables.load_keyset(db, ZONE)) == keys
+    assert database.run_blocking(lambda db: keytables.load_keyset(db, OTHER)) == KeySet(OTHER)
 
 
 def test_a_step_that_fails_leaves_nothing_behind(database: StateDatabase) -> None:
@@ -163,3 +163,73 @@ def test_a_copy_is_whole(database: StateDatabase, tmp_path: Path) -> None:
     copy = StateDatabase(tmp_path / "copy.db")
     assert copy.run_blocking(lambda db: tables.reserved_serial(db, ZONE, "block")) == 7
     copy.close()
+
+
+def test_a_database_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
+    """Keys, their states and what was seen of them, in one transaction."""
+    path = tmp_path / "manager" / "state.db"
+    path.parent.mkdir(mode=0o700)
+    old = sqlite3.connect(path, isolation_level=None)
+    old.executescript(FIRST_VERSION)
+    old.close()
+    database = StateDatabase(path)
+    keyset = database.run_blocking(lambda db: keytables.load_keyset(db, ZONE))
+    (found,) = keyset.keys
+    assert (found.goal, found.predecessor, found.lost) == (Goal.OMNIPRESENT, None, False)
+    assert found.letters() == "OROR"
+    seen = database.run_blocking(lambda db: tables.observations(db, ZONE))
+    assert Observation("shown", f"{'a' * 64} DNSKEY", 1, 7.0) in seen
+    assert Observation("shown", f"{'a' * 64} DS", 1, 8.0) in seen
+    assert Observation("first:shown", f"block {'a' * 64} ZRRSIG", 12, 6.0) in seen
+    database.run_blocking(lambda db: keytables.save_keyset(db, keyset))
+    assert database.run_blocking(lambda db: keytables.load_keyset(db, ZONE)) == keyset
+    database.close()
+    StateDatabase(path).close()
+
+
+def test_an_upgrade_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
+    path = tmp_path / "manager" / "state.db"
+    path.parent.mkdir(mode=0o700)
+    old = sqlite3.connect(path, isolation_level=None)
+    old.executescript(FIRST_VERSION)
+    with pytest.MonkeyPatch.context() as patch:
+        broken = (schema.MIGRATIONS[1][0], "INSERT INTO nowhere VALUES (1);")
+        patch.setitem(schema.MIGRATIONS, 1, broken)
+        with pytest.raises(StateError):
+            StateDatabase(path)
+    assert old.execute("PRAGMA user_version").fetchone() == (1,)
+    columns = [row[1] for row in old.execute("PRAGMA table_info (zones)")]
+    old.close()
+    assert "held" not in columns
+    StateDatabase(path).close()
+
+
+KEY = "a" * 64
+FIRST_VERSION = f"""
+CREATE TABLE zones (zone TEXT PRIMARY KEY, highest_ttl INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE keys (
+    zone TEXT NOT NULL REFERENCES zones (zone), fingerprint TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('CSK', 'KSK', 'ZSK')), dnskey BLOB NOT NULL,
+    created INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (zone, fingerprint)
+) STRICT;
+CREATE TABLE key_records (
+    zone TEXT NOT NULL, fingerprint TEXT NOT NULL, record TEXT NOT NULL, state TEXT NOT NULL,
+    since REAL NOT NULL, ttl INTEGER NOT NULL, PRIMARY KEY (zone, fingerprint, record),
+    FOREIGN KEY (zone, fingerprint) REFERENCES keys (zone, fingerprint)
+) STRICT;
+CREATE TABLE tags_used (zone TEXT NOT NULL, tag INTEGER NOT NULL, PRIMARY KEY (zone, tag)) STRICT;
+CREATE TABLE observations (
+    zone TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, value INTEGER NOT NULL,
+    since REAL NOT NULL, PRIMARY KEY (zone, what, subject)
+) STRICT;
+INSERT INTO zones (zone) VALUES ('example.org.');
+INSERT INTO keys VALUES ('example.org.', '{KEY}', 'CSK', x'0101030d{"01" * 64}', 1, 0);
+INSERT INTO key_records VALUES ('example.org.', '{KEY}', 'DNSKEY', 'omnipresent', 5, 60);
+INSERT INTO key_records VALUES ('example.org.', '{KEY}', 'ZRRSIG', 'rumoured', 5, 60);
+INSERT INTO key_records VALUES ('example.org.', '{KEY}', 'KRRSIG', 'omnipresent', 5, 60);
+INSERT INTO key_records VALUES ('example.org.', '{KEY}', 'DS', 'rumoured', 5, 60);
+INSERT INTO observations VALUES ('example.org.', 'first:', 'block {KEY}', 12, 6);
+INSERT INTO observations VALUES ('example.org.', 'published', '{KEY}', 1, 7);
+INSERT INTO observations VALUES ('example.org.', 'ds', '{KEY}', 1, 8);
+PRAGMA user_version = 1;
+"""

@@ -77,7 +77,9 @@ impl SignPlan {
     pub fn check(&self) -> Result<()> {
         let refuse = |why: &str| Err(Error::new("plan", why));
         let played = |role| self.keys.iter().any(|(_, played)| played.includes(role));
-        let complete = played(Role::KEYS) && played(Role::ZONE);
+        // A zone that is becoming unsigned loses its keys first and its signatures last.
+        let no_key_sets = self.dnskeys.is_empty() && self.cds.is_empty();
+        let complete = (played(Role::KEYS) || no_key_sets) && played(Role::ZONE);
         if !self.keys.is_empty() && !complete {
             return refuse("no key for one of the roles: the key sets and the zone need one each");
         }

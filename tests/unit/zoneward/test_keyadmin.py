@@ -1,0 +1,150 @@
+"""Keys in motion, asked for through the admin API of a whole manager in one process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import msgspec
+import pytest
+
+import corefile
+from signer.state import StateDatabase
+from zoneward import admin
+from zoneward.api import Fault, Lines, PlanView, Status, Trail
+from zoneward.configuration import plan_manager
+from zoneward.manager import Manager
+from zoneward.state import StateDirectory
+
+ZONE = "$TTL 300\n@ SOA ns1 hostmaster 1 3600 900 86400 300\n@ NS ns1\nns1 A 192.0.2.53\n"
+COREFILE = "example.org:53535 {\n file db\n sign {\n  parent none\n }\n}\n"
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "db").write_text(ZONE)
+    return tmp_path
+
+
+def run(directory: Path, scenario: Callable[[Manager, httpx.AsyncClient], Awaitable[None]]) -> None:
+    async def body() -> None:
+        state = StateDirectory(directory / "state")
+        state.prepare()
+        database = StateDatabase(state.database)
+        parsed = corefile.parse(
+            COREFILE, path=str(directory / "Corefile"), environ={}, read=lambda _: ""
+        )
+        manager = Manager(state, plan_manager(parsed), database)
+        running = asyncio.create_task(manager.run())
+        try:
+            await manager.apply(manager.plan)
+            transport = httpx.ASGITransport(admin.application(manager))
+            async with httpx.AsyncClient(transport=transport, base_url="http://zoneward") as client:
+                for _ in range(400):
+                    if status_of(await client.get("/v1/status")).settled:
+                        break
+                    await asyncio.sleep(0.02)
+                await scenario(manager, client)
+        finally:
+            running.cancel()
+            await manager.close()
+            database.close()
+
+    asyncio.run(body())
+
+
+def status_of(reply: httpx.Response) -> Status:
+    return msgspec.json.decode(reply.content, type=Status)
+
+
+async def post(client: httpx.AsyncClient, path: str, kind: type[T], **body: object) -> T:
+    reply = await client.post(f"/v1{path}", content=msgspec.json.encode(body))
+    assert reply.status_code == 200, reply.text
+    return msgspec.json.decode(reply.content, type=kind)
+
+
+async def refused(client: httpx.AsyncClient, path: str, **body: object) -> str:
+    reply = await client.post(f"/v1{path}", content=msgspec.json.encode(body))
+    assert reply.status_code == 409, reply.text
+    return msgspec.json.decode(reply.content, type=Fault).error
+
+
+def test_a_roll_is_planned_begun_and_in_the_log(directory: Path) -> None:
+    async def scenario(_: Manager, client: httpx.AsyncClient) -> None:
+        wish = {"algorithm": 15}
+        plan = await post(client, "/keys/plan", PlanView, zone="example.org", roll=wish, svg=True)
+        assert any("rumoured -> omnipresent" in move for step in plan.steps for move in step.moves)
+        assert plan.svg is not None
+        assert plan.svg.startswith("<svg")
+        assert plan.stopped is None
+        (row,) = status_of(await client.get("/v1/status")).zones
+        assert row.signing is not None
+        assert len(row.signing.keys) == 1, "a plan changes nothing"
+        lines = (await post(client, "/keys/roll", Lines, zone="example.org", roll=wish)).lines
+        assert lines[0] == "zone example.org.: begun"
+        (row,) = status_of(await client.get("/v1/status")).zones
+        assert row.signing is not None
+        assert {key.algorithm for key in row.signing.keys} == {"ECDSAP256SHA256", "ED25519"}
+        trail = msgspec.json.decode(
+            (await client.get("/v1/keys/log", params={"zone": "example.org"})).content, type=Trail
+        )
+        actions = [(entry.actor, entry.action, entry.detail) for entry in trail.entries]
+        assert ("operator", "roll", "algorithm ED25519") in actions
+        assert "on ED25519 already" in await refused(
+            client, "/keys/roll", zone="example.org", roll=wish
+        )
+
+    run(directory, scenario)
+
+
+def test_the_brake_is_said_and_taken_off(directory: Path) -> None:
+    async def scenario(_: Manager, client: httpx.AsyncClient) -> None:
+        assert "no keys are held" in await refused(client, "/keys/resume", zone=None)
+        (line,) = (await post(client, "/keys/hold", Lines, zone=None, reason="a freeze")).lines
+        assert "a freeze" in line
+        (row,) = status_of(await client.get("/v1/status")).zones
+        assert row.signing is not None
+        assert row.signing.brake == "a freeze"
+        assert row.signing.state == "signed"
+        (line,) = (await post(client, "/keys/resume", Lines, zone="example.org")).lines
+        assert "go on" in line
+        assert "one line" in await refused(client, "/keys/hold", zone="example.org", reason="a\nb")
+
+    run(directory, scenario)
+
+
+def test_what_cannot_be_asked_is_refused_in_one_line(directory: Path) -> None:
+    async def scenario(_: Manager, client: httpx.AsyncClient) -> None:
+        zone = "example.org"
+        assert "waits for no DS" in await refused(client, "/ds/confirm", zone=zone, seen=True)
+        both = {"algorithm": 15, "insecure": True}
+        assert "one rollover at a time" in await refused(client, "/keys/roll", zone=zone, roll=both)
+        assert "has no KSK key to roll" in await refused(
+            client, "/keys/roll", zone=zone, roll={"roles": ["ksk"], "now": True}
+        )
+        assert "a role is csk, ksk or zsk" in await refused(
+            client, "/keys/roll", zone=zone, roll={"roles": ["tsk"]}
+        )
+        assert "no key '1'" in await refused(client, "/keys/roll", zone=zone, roll={"lost": "1"})
+        assert "years ahead" in await refused(client, "/keys/plan", zone=zone, until=1)
+
+    run(directory, scenario)
+
+
+def test_resigning_makes_every_signature_anew(directory: Path) -> None:
+    async def scenario(manager: Manager, client: httpx.AsyncClient) -> None:
+        (task,) = manager.tasks()
+        before = task.keeper.current
+        assert before is not None
+        reply = await client.post("/v1/zones/resign", params={"zone": "example.org"})
+        (line,) = msgspec.json.decode(reply.content, type=Lines).lines
+        assert line.startswith("zone example.org. serial 2: signed ")
+        after = task.keeper.current
+        assert after is not None
+        old = {signature for rrset in before for signature in rrset.signatures}
+        assert not old & {signature for rrset in after for signature in rrset.signatures}
+
+    run(directory, scenario)
