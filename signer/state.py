@@ -99,18 +99,29 @@ class StateDatabase:
         return StateError(str(self.path), f"can't be used ({reason})", "see to disk and rights")
 
     def _transaction(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
             try:
-                result = step(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+                return self._attempt(step)
+            except sqlite3.OperationalError as error:
+                if not _no_room(error):
+                    raise
+                # The log of changes can't grow. What is in it fits into the database, most
+                # of whose pages are there already; then the log begins anew.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return self._attempt(step)
         except sqlite3.Error as error:
             raise self._error(error) from error
+
+    def _attempt(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = step(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
         return result
 
     async def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
@@ -145,3 +156,9 @@ class StateDatabase:
         except RuntimeError:
             return  # the thread has been shut down before
         self._thread.shutdown()
+
+
+def _no_room(error: sqlite3.Error) -> bool:
+    """A full disk, a quota, a limit on a file's size."""
+    # Extended codes have the primary one in their low octet (sqlite.org/rescode.html).
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)

@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import dns.name
@@ -233,3 +235,28 @@ INSERT INTO observations VALUES ('example.org.', 'published', '{KEY}', 1, 7);
 INSERT INTO observations VALUES ('example.org.', 'ds', '{KEY}', 1, 8);
 PRAGMA user_version = 1;
 """
+
+
+CROWDED = """
+import resource, sys
+from pathlib import Path
+from signer.state import StateDatabase
+database = StateDatabase(Path(sys.argv[1]))
+database.run_blocking(lambda db: db.execute("INSERT INTO zones (zone) VALUES ('example.org.')"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+for ttl in range(1000):
+    database.run_blocking(lambda db: db.execute("UPDATE zones SET highest_ttl = ?", (ttl,)))
+print(Path(sys.argv[1] + "-wal").stat().st_size)
+"""
+
+
+def test_a_log_of_changes_that_can_not_grow_begins_anew(tmp_path: Path) -> None:
+    """The kernel's limit on a file's size stands for a full disk; each change is a page."""
+    path = tmp_path / "state.db"
+    command = [sys.executable, "-P", "-c", CROWDED, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) <= 400_000
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT highest_ttl FROM zones").fetchone() == (999,)
+    database.close()
