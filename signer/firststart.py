@@ -58,6 +58,14 @@ def decide(
     known = {key.fingerprint for key in ours}
     shown = {fingerprint(dnskey) for dnskey in served}
     foreign = [dnskey for dnskey in served if fingerprint(dnskey) not in known]
+    if foreign and not ours:
+        return Hold(
+            f"{_tags(foreign)} {'is' if len(foreign) == 1 else 'are'} in what is served, and there "
+            "is no key here: its state was lost, or another signer has the zone",
+            "restore a backup (zoneward restore), or import the keys (zoneward keys import)",
+            now,
+            signing=False,
+        )
     if foreign:
         return Hold(
             f"{_tags(foreign)} in what is served {'is' if len(foreign) == 1 else 'are'} not ours",

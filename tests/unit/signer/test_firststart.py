@@ -79,7 +79,15 @@ def test_goes_on(
             "zoneward keys import",
             False,
         ),
-        ("no keys, but DNSKEY served", (), served(7), ISLAND, "not ours", "keys import", False),
+        (
+            "no keys, but DNSKEY served",
+            (),
+            served(7),
+            ISLAND,
+            "in what is served, and there is no key here",
+            "restore a backup (zoneward restore), or import",
+            False,
+        ),
         (
             "no keys and a parent that can't be asked",
             (),
