@@ -77,6 +77,7 @@ class ZoneTask:
         self._lost: bytes | None = None
         self._accepted: bytes | None = None
         self._above: int | None = None
+        self._mended: tuple[str, ...] = ()
 
     @property
     def origin(self) -> dns.name.Name:
@@ -128,12 +129,24 @@ class ZoneTask:
             more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
             _log.error(
                 f"zone {self.origin} serial {zone.serial}: verifying what is served again found "
-                f"faults: {faults[0]}{more}; validating resolvers refuse it: restore a backup, or "
-                f"change the zone and `zoneward zones reload {self.origin}`",
+                f"faults: {faults[0]}{more}; validating resolvers refuse it: "
+                + (
+                    "it is signed anew"
+                    if self.signer
+                    else "have it signed again where that is done"
+                ),
                 block=self.block,
             )
+            self._mend(faults)
         else:
             _log.debug(f"zone {self.origin} serial {zone.serial}: verified again", block=self.block)
+
+    def _mend(self, faults: tuple[str, ...]) -> None:
+        """What is served has faults (memory, disk, a signer's hardware): every signature is made
+        anew, once, over what the source has now. What that does not mend stays an alarm."""
+        if self.signer is not None and faults and faults != self._mended:
+            self.ask(load=True, scope="anew")
+        self._mended = faults
 
     async def accept(self) -> str | None:
         """Let the version through that the content guard holds; None when it holds none."""
@@ -235,6 +248,7 @@ class ZoneTask:
                 _log.info(line, block=self.block)
                 for alarm in outcome.alarms:
                     _log.warning(f"zone {self.origin}: {alarm}", block=self.block)
+                self._mend(outcome.alarms)
                 if not failing:
                     self.problem = None
                 await self._publish()

@@ -419,7 +419,7 @@ async def test_lost_keys_and_state_stop_before_anything_is_made(house: House) ->
     house.database = StateDatabase(house.directory / "state.db")
     await house.start()
     assert house.signer.held is not None
-    assert "not ours" in house.signer.held.reason
+    assert "its state was lost" in house.signer.held.reason
     assert house.keystore.list() == ()
 
 

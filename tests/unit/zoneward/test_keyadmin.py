@@ -1,6 +1,7 @@
 """Keys in motion, asked for through the admin API of a whole manager in one process."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 import corefile
+import engine
 from signer.state import StateDatabase
 from zoneward import admin
 from zoneward.api import Fault, Lines, PlanView, Status, Trail
@@ -146,5 +148,31 @@ def test_resigning_makes_every_signature_anew(directory: Path) -> None:
         assert after is not None
         old = {signature for rrset in before for signature in rrset.signatures}
         assert not old & {signature for rrset in after for signature in rrset.signatures}
+
+    run(directory, scenario)
+
+
+def test_what_memory_or_disk_has_changed_is_signed_anew_over_what_the_source_has(
+    directory: Path,
+) -> None:
+    """.se, 2022: wrong signatures that each version took over from the one before."""
+
+    async def scenario(manager: Manager, _: httpx.AsyncClient) -> None:
+        (task,) = manager.tasks()
+        good = task.keeper.current
+        assert good is not None
+        text = good.to_text().replace("192.0.2.53", "192.0.2.52")
+        task.keeper.write(engine.scan_text(text.encode(), good.origin), None)
+        await task.reverify()
+        assert task.reverify_faults == 1
+        for _ in range(400):
+            if (current := task.keeper.current) is not None and current.serial > good.serial:
+                break
+            await asyncio.sleep(0.02)
+        assert current is not None
+        assert current.rrset(b"\x03ns1" + good.origin, 1).rdatas == [bytes((192, 0, 2, 53))]
+        assert engine.verify(current, at=int(time.time())).failure_count == 0
+        await task.reverify()
+        assert (task.reverify_faults, task.problem) == (0, None)
 
     run(directory, scenario)
