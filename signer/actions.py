@@ -86,6 +86,8 @@ Action = (
 
 #: Who may say no.
 POLICY, RULE, TIME, OBSERVATION, PERSON = "policy", "rule", "time", "observation", "person"
+#: The name of the last guard: a mix of cached records that a validator would refuse.
+MIX = "mix"
 
 
 @attrs.frozen

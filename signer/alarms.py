@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import attrs
 import dns.name
 
-from signer.actions import Advance
+from signer.actions import MIX, Advance
 from signer.ds import named_by
 from signer.hold import Hold
 from signer.keyset import KeySet, RecordKind, State
@@ -34,6 +34,7 @@ KINDS = (
     "ds-mismatch",
     "parent-silent",
     "stuck",
+    "bogus-step",
     "key-missing",
     "lost-key",
 )
@@ -78,6 +79,9 @@ def find(
     ]
     found += _parent(origin, keyset, step, parent)
     found += _stuck(keyset, step, policy, lived)
+    found += [
+        Alarm("bogus-step", text) for text in {b.evidence for b in step.blockers if b.rule == MIX}
+    ]
     return tuple(found)
 
 

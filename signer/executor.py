@@ -1,6 +1,6 @@
 """Takes the steps that the state machine asks for, until it asks for nothing more.
 
-    advance ──▶ key states committed ──▶ generate, purge ──▶ advance again
+    advance ──▶ no mix is bogus ──▶ key states committed ──▶ generate, purge ──▶ advance again
 
 Each step is written down before it is taken and can be taken twice: a start goes on where a
 crash came between. What needs a version (SignApex, SignAll, SwitchDenial) is the zone task's;
@@ -11,8 +11,8 @@ import logging
 
 import attrs
 
-from signer import report
-from signer.actions import Advance, Generate, Purge
+from signer import planner, report
+from signer.actions import MIX, RULE, Advance, Blocker, Generate, Purge
 from signer.advance import advance
 from signer.evidence import Evidence
 from signer.keyring import KeyRing
@@ -38,6 +38,9 @@ class Executor:
         for _ in range(_MOST_ROUNDS):
             lived = await self.evidence.lived()
             step = advance(self.ring.keyset, self.policy, seen, lived)
+            mix = planner.check(self.ring.keyset, step.keyset, self.policy, lived)
+            if mix is not None:
+                return self._stop(str(mix))
             if step.keyset != self.ring.keyset:
                 moves = report.moves(self.ring.keyset, step.keyset)
                 await self.ring.save(step.keyset, moves)
@@ -53,3 +56,14 @@ class Executor:
                 case Purge(key):
                     await self.ring.purge(key)
         raise RuntimeError(f"{self.ring.origin}: the keys ask for more and more steps")
+
+    def _stop(self, mix: str) -> Advance:
+        """Whatever the rules let through: a step after which a validator could meet this mix
+        of cached records is not taken."""
+        evidence = f"not taken, since a resolver could then hold {mix}"
+        said = tuple(
+            Blocker(key.fingerprint, None, None, RULE, evidence, None, MIX)
+            for key in self.ring.keyset.keys
+        )
+        _log.error("%s: the next step is %s", self.ring.origin, evidence)
+        return Advance(self.ring.keyset, (), said, None)

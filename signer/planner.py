@@ -98,12 +98,19 @@ def plan(keyset: KeySet, policy: Policy, seen: Observations, now: float, until: 
 
 
 def check(before: KeySet, after: KeySet, policy: Policy, now: float) -> Mix | None:
-    """The mix that a validator would refuse if `after` were published at `now` (lived
-    seconds) while caches may hold what `before` says that they may; None when there is none."""
+    """Whether a step from `before` to `after` at `now` (lived seconds) may be taken: the mix that
+    a validator would refuse afterwards, None where there is none or where there was one before.
+
+    It reads of the states only what caches may hold by them, and shares nothing with the rules
+    that allowed the step."""
+    mix = _held(after, policy, now).bogus(now)
+    return mix if mix is not None and _held(before, policy, now).bogus(now) is None else None
+
+
+def _held(keyset: KeySet, policy: Policy, now: float) -> Caches:
     caches = Caches()
-    _remember(caches, before, policy, now)
-    _serve(caches, after, policy, now)
-    return caches.bogus(now)
+    _remember(caches, keyset, policy, now)
+    return caches
 
 
 def what(keyset: KeySet, fingerprint: str) -> str:
@@ -126,8 +133,7 @@ class _Future:
         self.seen = seen
         self.ended = False
         self._made = 0
-        self.caches = Caches()
-        _remember(self.caches, keyset, policy, now)
+        self.caches = _held(keyset, policy, now)
 
     def run(self, until: float) -> Iterator[tuple[Step, Advance]]:
         waited: dict[tuple[str, RecordKind | None], str] = {}

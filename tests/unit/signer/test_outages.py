@@ -14,11 +14,13 @@ from keymaker import plan as sign_plan
 from rollworld import BLOCK, ORIGIN, TEXT, WIRE, World, live
 
 import engine
+from engine import SIGNS_KEYS
 from keystore.dnskey import key_tag
 from keystore.files import FileKeyStore
 from signer import operations, planner, times
 from signer.actions import Generate
 from signer.advance import advance
+from signer.cachemodel import Delegation, KeyRRset, Verdict, chain
 from signer.firststart import OurKey, decide
 from signer.hold import Hold
 from signer.keyset import Key, KeySet, RecordKind, Role
@@ -141,7 +143,16 @@ def test_nl_2012_timers_ran_on_while_the_zone_was_not_published(
     with monkeypatch.context() as patch:
         patch.setattr(times, "observed", lambda key, kind, to, seen: key.record(kind).since)
         naive = ten_years_unpublished()
-    assert planner.check(rolled, naive, SPLIT, later) is not None
+    served = KeyRRset(
+        frozenset((key.fingerprint, 13) for key in rolled.published()),
+        frozenset((key.fingerprint, 13) for key, duty in rolled.signers() if duty & SIGNS_KEYS),
+    )
+    at_parent = Delegation(frozenset((key.fingerprint, 13) for key in naive.announced()))
+    assert chain(at_parent, served)[0] is Verdict.BOGUS
+    assert (
+        chain(Delegation(frozenset((key.fingerprint, 13) for key in ours.announced())), served)[0]
+        is Verdict.SECURE
+    )
 
 
 def test_se_2022_signatures_that_were_taken_over_unseen(world: World) -> None:

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import attrs
 import pytest
 from rollworld import CDS, DNSKEY, NSEC3PARAM, WIRE, Crash, World, live
 
+from signer import conditions, rules
 from signer.keyset import RecordKind, Role
 from signer.operations import OperationError
 from signer.outcome import Held
@@ -23,6 +25,7 @@ from signer.requests import (
     Roll,
     RollAlgorithm,
 )
+from signer.rules import Alternative
 
 SPLIT = Policy(keys=KeyLayout.KSK_ZSK, purge=3 * DAY)
 SINGLE = Policy(purge=3 * DAY)
@@ -208,6 +211,31 @@ def test_a_parent_that_does_nothing_is_waited_for_and_a_person_told(world: World
         assert "stuck" in world.signer.status().alarm_kinds
         world.parent_works = True
         await world.until(lambda: fresh(world, old, 1))
+
+    live(world, story)
+
+
+def test_a_step_that_the_rules_let_through_by_mistake_is_not_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model of caches, which knows no rule, has the last word."""
+
+    async def story(world: World) -> None:
+        await bootstrapped(world)
+        always = (Alternative("always", lambda keys: True),)
+        monkeypatch.setattr(conditions, "CONDITIONS", ())
+        for name in ("R1", "R2", "R3"):
+            rule = getattr(rules, name)
+            monkeypatch.setattr(rules, name, attrs.evolve(rule, alternatives=always))
+        before = world.signer.keyset
+        await world.signer.request(Roll())
+        await world.until(lambda: "bogus-step" in world.signer.status().alarm_kinds)
+        assert any("a resolver could then hold DS" in line for line in world.signer.status().alarms)
+        for key in before.keys:
+            after = world.signer.keyset.key(key.fingerprint)
+            assert after is not None
+            assert after.everywhere()
+        await world.step()
 
     live(world, story)
 
