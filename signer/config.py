@@ -9,6 +9,7 @@ sign [DBFILE [ZONES…]] {
     publish-safety|retire-safety|parent-ds-ttl|parent-propagation DURATION
     csk-lifetime|ksk-lifetime|zsk-lifetime DURATION|unlimited
     ds double-ksk|double-ds
+    cds none|sha-256|sha-384…
     standby csk|ksk|zsk… [ds]
     purge DURATION
     parent none|ADDRESS…
@@ -44,6 +45,7 @@ from keystore import KeystoreConfig, read_directive
 from signer.policy import (
     ALGORITHMS,
     DAY,
+    DIGESTS,
     RSA_ALGORITHMS,
     DsMode,
     KeyLayout,
@@ -78,6 +80,7 @@ _OTHERS = (
     "nsec",
     "nsec3",
     "ds",
+    "cds",
     "standby",
     "parent",
     "observe",
@@ -206,6 +209,7 @@ def _policy(directive: Directive, parent: ParentConfig) -> Policy:
             rsa_bits=bits,
             nsec3=_denial(directive),
             ds=_ds(directive.option("ds")),
+            cds=_cds(directive.option("cds")),
             standby=standby,
             standby_ds=standby_ds,
             csk_lifetime=lifetimes["csk_lifetime"],
@@ -267,6 +271,18 @@ def _ds(line: Directive | None) -> DsMode:
         return DsMode.DOUBLE_KSK
     _plain(line, 1, 1, "ds double-ksk|double-ds")
     return DsMode(choice(line.args[0], [mode.value for mode in DsMode]))
+
+
+def _cds(line: Directive | None) -> tuple[int, ...]:
+    if line is None:
+        return Policy().cds
+    usage = "cds none|sha-256|sha-384…"
+    _plain(line, 1, len(DIGESTS), usage)
+    if line.args[0].text == "none":
+        number_of_arguments(line, 1, 1, usage)
+        return ()
+    digests = [DIGESTS[choice(token, ("none", *DIGESTS))] for token in line.args]
+    return tuple(sorted(set(digests)))
 
 
 def _standby(line: Directive | None) -> tuple[frozenset[str], bool]:

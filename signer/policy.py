@@ -22,6 +22,8 @@ ALGORITHMS = {
 }
 ALGORITHM_NAMES = {number: name for name, number in ALGORITHMS.items()}
 RSA_ALGORITHMS = frozenset({8, 10})
+#: Digest types that may be made (RFC 8624 section 3.3).
+DIGESTS = {"sha-256": 2, "sha-384": 4}
 
 
 class PolicyError(Exception):
@@ -94,6 +96,8 @@ class Policy:
     purge: int = 90 * DAY
     standby: frozenset[str] = frozenset()
     standby_ds: bool = False
+    # Digest types of the CDS that are published with CDNSKEY; none: neither is.
+    cds: tuple[int, ...] = (2,)
     secure: bool = True
     # The content guard: a version that loses more of its names than this waits for a person.
     guard_percent: int = 10

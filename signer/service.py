@@ -357,7 +357,7 @@ class ZoneSigner:
         return (
             keyset.dnskeys(),
             [(key.fingerprint, duty) for key, duty in keyset.signers()],
-            announcements(keyset),
+            announcements(keyset, self.config.policy),
             keyset.denial() if keyset.denial() is None else keyset.nsec3(self.config.policy),
         )
 

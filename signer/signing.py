@@ -38,14 +38,20 @@ def is_signed(keyset: KeySet) -> bool:
     return bool(keyset.signers() or keyset.lost_signers())
 
 
-def announcements(keyset: KeySet) -> tuple[frozenset[bytes], frozenset[bytes]]:
+def announcements(keyset: KeySet, policy: Policy) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """CDS and CDNSKEY rdata (RFC 7344); of going insecure the delete records (RFC 8078
     section 4)."""
+    if not policy.cds:
+        return frozenset(), frozenset()
     if keyset.announces_delete():
         return frozenset({_CDS_DELETE}), frozenset({_CDNSKEY_DELETE})
     announced = keyset.announced()
     return (
-        frozenset(ds_rdata(keyset.origin, key.dnskey) for key in announced),
+        frozenset(
+            ds_rdata(keyset.origin, key.dnskey, digest)
+            for key in announced
+            for digest in policy.cds
+        ),
         frozenset(key.dnskey for key in announced),
     )
 
@@ -62,7 +68,7 @@ def plan(
     """`private` holds the signers' keys by fingerprint; `now` is in Unix seconds. Raises
     KeyError for a signer that is not in it."""
     denial = keyset.nsec3(policy) if is_signed(keyset) else None
-    cds, cdnskeys = announcements(keyset)
+    cds, cdnskeys = announcements(keyset, policy)
     return engine.SignPlan(
         keys=[(private[key.fingerprint], duty) for key, duty in signers(keyset, private)],
         dnskeys=list(keyset.dnskeys()),

@@ -140,7 +140,7 @@ class VersionMaker:
         signed = is_signed(keyset)
         denial = keyset.nsec3(self._config.policy) if signed else None
         dnskeys = frozenset(keyset.dnskeys())
-        cds, cdnskeys = announcements(keyset)
+        cds, cdnskeys = announcements(keyset, self._config.policy)
         return Apex(
             dnskeys=dnskeys,
             dnskey_ttl=self._config.policy.dnskey_ttl if dnskeys else 0,

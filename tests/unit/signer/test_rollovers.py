@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from rollworld import CDS, DNSKEY, NSEC3PARAM, WIRE, Crash, World, live
+from rollworld import CDNSKEY, CDS, DNSKEY, NSEC3PARAM, WIRE, Crash, World, live
 
 from signer import conditions, rules
 from signer.keyset import RecordKind, Role
@@ -55,6 +55,21 @@ def test_first_keys_come_up_by_themselves(world: World) -> None:
     async def story(world: World) -> None:
         await bootstrapped(world)
         assert sorted(world.letters().values()) == ["O-OO", "OO--"]
+
+    live(world, story)
+
+
+@pytest.mark.parametrize("digests", [(), (2,), (2, 4)])
+def test_cds_have_the_digests_that_are_asked_for(world: World, digests: tuple[int, ...]) -> None:
+    async def story(world: World) -> None:
+        world.policy = attrs.evolve(SINGLE, cds=digests)
+        await world.start()
+        await world.until(lambda: "R" in world.letters().popitem()[1][3:])
+        assert world.zone is not None
+        cds, cdnskey = world.zone.rrset(WIRE, CDS), world.zone.rrset(WIRE, CDNSKEY)
+        found = [] if cds is None else [one[3] for one in cds.rdatas]
+        assert sorted(found) == list(digests)
+        assert (cdnskey is not None) == bool(digests)
 
     live(world, story)
 
