@@ -1,18 +1,36 @@
 """The registrar that is a person: it says what has to be done, in full."""
 
+import attrs
 import dns.name
 
+from corefile import Directive
+from corefile.arguments import no_body, number_of_arguments
 from registrars import formats
 from registrars.protocol import (
     Capabilities,
+    Context,
     Entry,
     Plan,
     Progress,
     Receipt,
     RegistrarError,
     Wants,
-    difference,
 )
+
+
+@attrs.frozen
+class Settings:
+    """There is nothing to set."""
+
+
+def read(directive: Directive) -> Settings:
+    no_body(directive)
+    number_of_arguments(directive, 1, 1, "registrar manual")
+    return Settings()
+
+
+def open(config: Settings, context: Context) -> "Manual":  # noqa: A001 - a driver's verb
+    return Manual()
 
 
 class Manual:
@@ -26,14 +44,14 @@ class Manual:
             f"{zone}", "a person can't be asked what the registrar has", "ask the parent's servers"
         )
 
-    def plan(self, zone: dns.name.Name, wanted: tuple[Entry, ...]) -> Plan:
-        return difference(zone, (), wanted)
-
     def apply(self, plan: Plan) -> Receipt:
-        return Receipt(plan, Progress.PERSON, instructions(plan))
+        return Receipt(Progress.PERSON, instructions(plan))
 
-    def poll(self, receipt: Receipt) -> Receipt:
-        return receipt
+    def poll(self, zone: dns.name.Name, reference: str) -> Receipt:
+        return Receipt(Progress.PERSON, "")
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def instructions(plan: Plan) -> str:
