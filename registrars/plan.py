@@ -64,7 +64,7 @@ def forbidden(
 ) -> Forbidden | None:
     """Why a plan must not be carried out; None when it may. `working` are entries that lead to
     a key that signs the DNSKEY RRset now."""
-    if insecure or not plan.remove:
+    if not plan.remove or (insecure and not plan.after):
         return _twins(plan, capabilities)
     left = [one for one in plan.keep if any(same(one, other) for other in working)]
     if not left:

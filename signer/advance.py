@@ -182,6 +182,9 @@ def _refusal(
     evidence = conditions.island_refuses(at, kind, to)
     if evidence is not None:
         return no(POLICY, evidence, rule="island")
+    evidence = conditions.strange_refuses(at, kind, to)
+    if evidence is not None:
+        return no(OBSERVATION, evidence, rule="strange DS")
     refused = conditions.refuses(at, kind, to)
     if refused is not None:
         condition, evidence = refused

@@ -6,6 +6,7 @@ import attrs
 import dns.name
 
 from signer.actions import MIX, Advance
+from signer.courier import Delivery
 from signer.ds import named_by
 from signer.hold import Hold
 from signer.keyset import KeySet, RecordKind, State
@@ -33,6 +34,7 @@ KINDS = (
     "signatures",
     "ds-mismatch",
     "parent-silent",
+    "registrar",
     "stuck",
     "bogus-step",
     "key-missing",
@@ -52,8 +54,11 @@ def find(
     parent: ParentAnswer,
     now: int,
     lived: float,
+    delivery: Delivery | None = None,
+    patience: int = HOUR,
 ) -> tuple[Alarm, ...]:
-    """`now` is in Unix seconds, `lived` in lived ones."""
+    """`now` is in Unix seconds, `lived` in lived ones; a registrar may fail for `patience`
+    seconds before that is worth telling a person."""
     found = [Alarm("refused", line) for one in variants for line in one.refused]
     found += [Alarm("fault", line) for one in variants for line in one.alarms]
     found += _signatures(variants, policy, now)
@@ -79,6 +84,12 @@ def find(
     ]
     found += _parent(origin, keyset, step, parent)
     found += _stuck(keyset, step, policy, lived)
+    if (
+        delivery is not None
+        and delivery.bad
+        and (delivery.state != "failing" or now - delivery.since >= patience)
+    ):
+        found.append(Alarm("registrar", f"the DS does not get to the parent: {delivery.text}"))
     found += [
         Alarm("bogus-step", text) for text in {b.evidence for b in step.blockers if b.rule == MIX}
     ]

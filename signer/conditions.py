@@ -249,3 +249,16 @@ def island_refuses(at: Situation, kind: RecordKind, to: State) -> str | None:
     if kind is RecordKind.DS and to in VISIBLE and at.seen.island:
         return "parent none: the zone is an island"
     return None
+
+
+def strange_refuses(at: Situation, kind: RecordKind, to: State) -> str | None:
+    """Going insecure, the DS RRset has to become empty: with a DS of nobody's keys here left in
+    it, a zone without our DS is bogus, and one without signatures for good."""
+    if kind is not RecordKind.DS or to is not _U or not at.seen.strange_ds:
+        return None
+    if any(
+        key.fingerprint != at.key.fingerprint and key.state(RecordKind.DS) in (_R, _O)
+        for key in at.keyset.keys
+    ):
+        return None
+    return "the parent has a DS of no key of this zone beside it; have that one withdrawn first"

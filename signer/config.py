@@ -13,6 +13,8 @@ sign [DBFILE [ZONES…]] {
     standby csk|ksk|zsk… [ds]
     purge DURATION
     parent none|ADDRESS…
+    registrar NAME …
+    registrar-patience DURATION
     observe all|quorum|own|ADDRESS…
     keystore files [DIRECTORY] { passphrase REFERENCE }
     key file|directory PATH…
@@ -42,10 +44,13 @@ from corefile.arguments import (
     zones,
 )
 from keystore import KeystoreConfig, read_directive
+from registrars import registry
+from registrars.registry import RegistrarConfig
 from signer.policy import (
     ALGORITHMS,
     DAY,
     DIGESTS,
+    HOUR,
     RSA_ALGORITHMS,
     DsMode,
     KeyLayout,
@@ -88,6 +93,7 @@ _OTHERS = (
     "key",
     "directory",
     "registrar",
+    "registrar-patience",
     "gate",
 )
 _REPEATED = ("key",)
@@ -129,7 +135,8 @@ class SignConfig:
     """`database_file` is the DBFILE of CoreDNS's form, None where another directive of the
     block loads the zone. `zones` is empty where the block's own zones are meant.
     `key_files` are base names of BIND's pairs, `key_directories` hold such pairs; both are
-    imported and kept. `observe` says which servers are asked
+    imported and kept. `registrar` brings the DS to the parent, and may fail for
+    `registrar_patience` seconds before there is an alarm. `observe` says which servers are asked
     what they show. `signed_directory` is where CoreDNS would put the signed file: it tells
     which *file* line means our version. Without `keystore` the global one is used."""
 
@@ -141,6 +148,8 @@ class SignConfig:
     key_files: tuple[Path, ...] = ()
     key_directories: tuple[Path, ...] = ()
     keystore: KeystoreConfig | None = None
+    registrar: RegistrarConfig | None = None
+    registrar_patience: int = HOUR
     signed_directory: Path | None = None
     place: Place | None = attrs.field(default=None, eq=False)
 
@@ -161,12 +170,11 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         _plain(gate, 1, 1, "gate enforce")
         choice(gate.args[0], ("enforce",))
     registrar = directive.option("registrar")
-    if registrar is not None:
-        raise CorefileError(
-            registrar.place,
-            "no registrar can be driven by this version; leave the line out, and bring to the "
-            "parent what `zoneward ds show` prints",
-        )
+    patience = directive.option("registrar-patience")
+    if patience is not None:
+        _plain(patience, 1, 1, "registrar-patience DURATION")
+    if registrar is not None and parent.island:
+        raise CorefileError(registrar.place, "an island has no parent: `parent none` above")
     return SignConfig(
         policy=_policy(directive, parent),
         database_file=directory / directive.args[0].text if directive.args else None,
@@ -176,6 +184,8 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         key_files=key_files,
         key_directories=key_directories,
         keystore=None if keystore is None else read_directive(keystore),
+        registrar=None if registrar is None else registry.read(registrar),
+        registrar_patience=HOUR if patience is None else _seconds(patience.args[0]),
         signed_directory=None if signed is None else directory / signed.args[0].text,
         place=directive.place,
     )
@@ -184,6 +194,11 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
 def _plain(line: Directive, least: int, most: int | None, usage: str) -> None:
     no_body(line)
     number_of_arguments(line, least, most, usage)
+
+
+def _rolls(directive: Directive, parent: ParentConfig) -> bool:
+    """Whether there is somebody named to whom a rollover can be brought."""
+    return bool(parent.addresses) or directive.option("registrar") is not None
 
 
 def _policy(directive: Directive, parent: ParentConfig) -> Policy:
@@ -204,7 +219,7 @@ def _policy(directive: Directive, parent: ParentConfig) -> Policy:
     lifetimes = _lifetimes(directive, parent)
     try:
         return Policy(
-            keys=_layout(directive.option("keys"), parent),
+            keys=_layout(directive, parent),
             algorithm=algorithm,
             rsa_bits=bits,
             nsec3=_denial(directive),
@@ -247,11 +262,11 @@ def _seconds(token: Token) -> int:
 
 
 def _lifetimes(directive: Directive, parent: ParentConfig) -> dict[str, int | None]:
-    """Unlimited, unless a parent is named that rollovers can be brought to."""
+    """Unlimited, unless somebody is named to whom rollovers can be brought."""
     given: dict[str, int | None] = dict.fromkeys(_LIFETIMES.values())
-    if parent.addresses and directive.option("keys") is None:
+    if _rolls(directive, parent) and directive.option("keys") is None:
         given |= {"ksk_lifetime": _YEAR, "zsk_lifetime": 90 * DAY}
-    layout = _layout(directive.option("keys"), parent)
+    layout = _layout(directive, parent)
     used = ("csk-lifetime",) if layout is KeyLayout.CSK else ("ksk-lifetime", "zsk-lifetime")
     for line in directive.body or ():
         if line.name not in _LIFETIMES:
@@ -296,10 +311,10 @@ def _standby(line: Directive | None) -> tuple[frozenset[str], bool]:
     return roles, "ds" in words
 
 
-def _layout(line: Directive | None, parent: ParentConfig) -> KeyLayout:
+def _layout(directive: Directive, parent: ParentConfig) -> KeyLayout:
+    line = directive.option("keys")
     if line is None:
-        # A parent whose servers are named is one that rollovers are meant for.
-        return KeyLayout.KSK_ZSK if parent.addresses else KeyLayout.CSK
+        return KeyLayout.KSK_ZSK if _rolls(directive, parent) else KeyLayout.CSK
     _plain(line, 1, 1, "keys csk|ksk+zsk")
     return KeyLayout(choice(line.args[0], [layout.value for layout in KeyLayout]))
 

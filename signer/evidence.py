@@ -25,6 +25,7 @@ _FIRST_GONE = "first:gone"
 _SHOWN = "shown"
 _GONE = "gone"
 _DS_ANYWHERE = "ds-anywhere"
+_DS_STRANGE = "ds-strange"
 _DS_TTL = "ds-ttl"
 _DNSKEY_TTL = "dnskey-ttl"
 _PARENT_LOOKED = "parent-looked"
@@ -150,6 +151,7 @@ class Evidence:
             foreign={foreign[name]: since for name, since in shown.items() if name in foreign},
             foreign_gone={foreign[name]: since for name, since in gone.items() if name in foreign},
             ds_anywhere=frozenset(anywhere & {key.fingerprint for key in keyset.keys}),
+            strange_ds=any(_values(seen, _DS_STRANGE)),
             ds_ttl=max(_values(seen, _DS_TTL), default=0),
             zone_ttl=zone_ttl,
             dnskey_ttl=dnskey_ttl,
@@ -187,6 +189,12 @@ class Evidence:
                         tables.observe(db, self.origin, Observation(what, of, 1, lived))
                     else:
                         tables.unsee(db, self.origin, what, of)
+            strange = sum(
+                not any(named_by(self.origin, key.dnskey, [ds]) for key in keyset.keys)
+                for ds in answer.any
+            )
+            seen = Observation(_DS_STRANGE, "", strange, lived)
+            tables.observe(db, self.origin, seen)
             if answer.any:
                 self._ds_ttl(db, answer.ttl, lived)
 

@@ -23,8 +23,9 @@ class Observations:
 
     `denial`: all our servers show a version with that kind. `foreign`: the same of a foreign
     DNSKEY, by rdata, and `foreign_gone`. `ds_anywhere`: keys whose DS is at one of the
-    parent's servers at least. `ds_ttl`: the highest TTL that the parent gave and caches may
-    still hold, 0 when it never did. `zone_ttl` and `dnskey_ttl`: the highest that the zone and
+    parent's servers at least; `strange_ds`: there is one of no key of ours, too.
+    `ds_ttl`: the highest TTL that the parent gave and caches may still hold, 0 when it never
+    did. `zone_ttl` and `dnskey_ttl`: the highest that the zone and
     the DNSKEY RRset had and caches may still hold. `dnskey_ttl_since`: since when all our
     servers show the DNSKEY RRset with no more than the policy's TTL. `island`: there is no
     parent. `dnskey_expires`: when the DNSKEY RRset's signatures end, in lived seconds."""
@@ -35,6 +36,7 @@ class Observations:
     foreign: Mapping[bytes, float] = attrs.field(factory=dict)
     foreign_gone: Mapping[bytes, float] = attrs.field(factory=dict)
     ds_anywhere: frozenset[str] = frozenset()
+    strange_ds: bool = False
     ds_ttl: int = 0
     parent_looked: float | None = None
     zone_ttl: int = 0

@@ -6,6 +6,7 @@ import dns.name
 
 from signer.actions import Advance, Blocker, SubmitDs, WithdrawDs
 from signer.alarms import Alarm
+from signer.courier import Courier
 from signer.evidence import Evidence
 from signer.goals import insecure
 from signer.hold import Hold
@@ -18,6 +19,7 @@ from signer.status import (
     HoldStatus,
     KeyStatus,
     RecordStatus,
+    RegistrarStatus,
     VariantStatus,
     Waiting,
     ZoneStatus,
@@ -82,6 +84,8 @@ def zone_status(
     parent: ParentAnswer,
     servers: ServersAnswer,
     alarms: tuple[Alarm, ...],
+    orders: tuple[str, ...],
+    courier: Courier | None,
     now: int,
 ) -> ZoneStatus:
     expirations = [
@@ -97,7 +101,8 @@ def zone_status(
         if held is None
         else HoldStatus(held.reason, held.remedy, iso(held.since), held.token),
         brake=keyset.held,
-        todo=() if held is not None else orders(keyset, step),
+        todo=() if held is not None else orders,
+        registrar=None if courier is None else _registrar(courier),
         next_resign=iso(min(due)) if due else None,
         least_validity=min(expirations) - now if expirations else None,
         variants=tuple(
@@ -115,6 +120,17 @@ def zone_status(
         ),
         alarms=tuple(alarm.text for alarm in alarms if alarm.kind != "held"),
         alarm_kinds=tuple(alarm.kind for alarm in alarms),
+    )
+
+
+def _registrar(courier: Courier) -> RegistrarStatus:
+    found = courier.delivery
+    return RegistrarStatus(
+        name=courier.registrar.name,
+        state=found.state,
+        text=found.text,
+        since=iso(found.since) if found.since else None,
+        next_try=None if found.next_try is None else iso(found.next_try),
     )
 
 
@@ -230,6 +246,8 @@ def _remedy(keyset: KeySet, blocker: Blocker) -> str:
     zone = keyset.origin
     if blocker.who != "observation":
         return ""
+    if blocker.rule == "strange DS":
+        return "see `zoneward ds check`, and have the DS that is not ours taken away"
     if blocker.record is not RecordKind.DS:
         return "see that our servers are reached by NOTIFY and transfer"
     if blocker.to is State.OMNIPRESENT:

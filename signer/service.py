@@ -21,13 +21,15 @@ import dns.name
 
 import engine
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
-from signer import alarms, candidate, evidence, goals, pauses, report, requests, tables
+from signer import alarms, candidate, delivery, evidence, goals, pauses, report, requests, tables
 from signer.actions import OBSERVATION, Advance, ObserveServers
 from signer.adoption import Served
 from signer.alarms import Alarm
 from signer.candidate import Apex
 from signer.clock import Clock
 from signer.config import SignConfig
+from signer.courier import Courier
+from signer.delivery import Wanted
 from signer.ds import ds_rdata
 from signer.evidence import Evidence
 from signer.executor import Executor
@@ -74,9 +76,11 @@ class ZoneSigner:
         *,
         memory: Path | None = None,
         servers: ServersView | None = None,
+        courier: Courier | None = None,
     ) -> None:
         """`memory` is the file of verified signatures; None keeps them in memory only.
-        Without `servers` our own server's word is what counts as published."""
+        Without `servers` our own server's word is what counts as published; without a
+        `courier` the DS is carried by CDS, or by a person."""
         self.origin = origin.canonicalize()
         self.config = config
         self._database = database
@@ -103,6 +107,7 @@ class ZoneSigner:
         self._started = False
         self._step = Advance(KeySet(self.origin), (), (), None)
         self._lock = asyncio.Lock()
+        self.courier = courier
 
     async def _blocking(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)
@@ -320,10 +325,23 @@ class ZoneSigner:
             return
         # What it waits for may have changed: then the next look is nearer.
         self._next_parent = min(self._next_parent, self._last_parent + self._parent_pause())
-        for line in report.orders(self.keyset, self._step):
+        if self.courier is not None:
+            policy, insecure = self.config.policy, self._meant_insecure()
+            self.courier.carry(delivery.pending(self.keyset, self._step, policy, insecure=insecure))
+        orders = self._orders()
+        for line in orders:
             if line not in self._said:
                 _log.warning("%s: %s", self.origin, line)
-        self._said = report.orders(self.keyset, self._step)
+        self._said = orders
+
+    def _orders(self) -> tuple[str, ...]:
+        """What a person has to bring to the parent; nothing where a registrar's driver does."""
+        if self.courier is not None and self.courier.registrar.capabilities.automatic:
+            return ()
+        return report.orders(self.keyset, self._step)
+
+    def _meant_insecure(self) -> bool:
+        return goals.insecure(self.keyset, self.config.policy)
 
     async def _observations(self) -> Observations:
         island = self.config.parent.island or isinstance(self._parent_says, NoParent)
@@ -492,6 +510,8 @@ class ZoneSigner:
 
     async def close(self) -> None:
         """Write the memory of verified signatures down."""
+        if self.courier is not None:
+            await self.courier.close()
         async with self._lock:
             memory = self._memory
             if memory is not None and self._memory_path is not None:
@@ -508,6 +528,10 @@ class ZoneSigner:
             due.append(wall + max(0, math.ceil(self._next_servers - boot)))
         if self._held is None and self._step.next_due is not None:
             due.append(wall + self._evidence.until(self._step.next_due))
+        if self._held is None and self.courier is not None:
+            carries = self.courier.due()
+            if carries is not None:
+                due.append(wall + max(0, math.ceil(carries - boot)))
         return datetime.fromtimestamp(min(due), UTC) if due else None
 
     def _variant_due(self, state: Variant) -> int | None:
@@ -523,6 +547,18 @@ class ZoneSigner:
             for state in self._variants.values()
             if (due := self._variant_due(state)) is not None and due <= now
         )
+
+    def wanted_ds(self) -> Wanted:
+        """What the parent is to have now, as far as the state machine has come."""
+        insecure = self._meant_insecure()
+        return delivery.wanted(self.keyset, self.config.policy, insecure=insecure)
+
+    async def ask_parent(self) -> ParentAnswer:
+        """Ask the parent's servers now, and keep what they say."""
+        async with self._lock:
+            self._parent_says = await self._parent.ds(self.origin)
+            await self._evidence.parent(self.keyset, self._parent_says)
+            return self._parent_says
 
     def ds_records(self) -> Sequence[bytes]:
         """DS rdata (SHA-256) of the keys that the parent is to know."""
@@ -547,6 +583,8 @@ class ZoneSigner:
             policy=self.config.policy,
             parent=self._parent_says,
             servers=self._servers_say,
+            orders=self._orders(),
+            courier=self.courier,
             alarms=self._alarms(),
             now=self._clock.wall(),
         )
@@ -563,6 +601,8 @@ class ZoneSigner:
             parent=self._parent_says,
             now=self._clock.wall(),
             lived=self._evidence.now(),
+            delivery=None if self.courier is None else self.courier.delivery,
+            patience=self.config.registrar_patience,
         )
 
     async def audit(self, limit: int = 1000) -> tuple[AuditEntry, ...]:

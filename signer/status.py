@@ -58,6 +58,16 @@ class VariantStatus(msgspec.Struct, frozen=True):
     observed_serial: int | None
 
 
+class RegistrarStatus(msgspec.Struct, frozen=True):
+    """How far the DS got at the registrar: see `signer.courier.Delivery`."""
+
+    name: str
+    state: str
+    text: str
+    since: str | None
+    next_try: str | None
+
+
 class ZoneStatus(msgspec.Struct, frozen=True):
     """`state`: "signed", "held", "starting", "refused", "going insecure" or "insecure".
     `brake` is a person's reason for holding the keys; `todo` is what a person has to bring to
@@ -70,6 +80,7 @@ class ZoneStatus(msgspec.Struct, frozen=True):
     hold: HoldStatus | None
     brake: str | None
     todo: tuple[str, ...]
+    registrar: RegistrarStatus | None
     next_resign: str | None
     least_validity: int | None
     variants: tuple[VariantStatus, ...]

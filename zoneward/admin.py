@@ -22,7 +22,7 @@ import engine
 from keystore import KeyStore, KeystoreError, StoredKey
 from signer.service import ZoneSigner
 from signer.state import StateError
-from zoneward import keyadmin, logging, rows
+from zoneward import dsadmin, keyadmin, logging, rows
 from zoneward.api import (
     LARGEST_BODY,
     Brake,
@@ -34,6 +34,7 @@ from zoneward.api import (
     PlanAsk,
     Trail,
     Word,
+    ZoneAsk,
     ZoneKeys,
     ZoneRoll,
 )
@@ -71,6 +72,10 @@ def application(manager: Manager) -> Starlette:
         Route("/v1/keys/log", _answering(api.log), methods=["GET"]),
         Route("/v1/zones/resign", _answering(api.resign), methods=["POST"]),
         Route("/v1/ds", _answering(api.ds), methods=["GET"]),
+        Route("/v1/ds/forms", _answering(api.ds_forms), methods=["GET"]),
+        Route("/v1/ds/plan", _answering(api.ds_plan), methods=["GET"]),
+        Route("/v1/ds/check", _answering(api.ds_check), methods=["GET"]),
+        Route("/v1/ds/push", _answering(api.ds_push), methods=["POST"]),
         Route("/v1/ds/confirm", _answering(api.confirm), methods=["POST"]),
     ]
     return Starlette(routes=routes)
@@ -170,6 +175,26 @@ class _Api:
         return [
             rows.delegation(group) for group in self._groups(request) if group.signer is not None
         ]
+
+    async def ds_forms(self, request: Request) -> msgspec.Struct:
+        return dsadmin.forms(self._one(request, "ds show"))
+
+    async def ds_plan(self, request: Request) -> msgspec.Struct:
+        return await dsadmin.plan(self._one(request, "ds plan"))
+
+    async def ds_check(self, request: Request) -> list[msgspec.Struct]:
+        signers = [one.signer for one in self._groups(request) if one.signer is not None]
+        return list(await asyncio.gather(*map(dsadmin.check, signers)))
+
+    async def ds_push(self, request: Request) -> msgspec.Struct:
+        asked = await _body(request, ZoneAsk)
+        return await dsadmin.push(self._signed(_name(asked.zone))[1])
+
+    def _one(self, request: Request, what: str) -> ZoneSigner:
+        zone = self._zone_asked(request)
+        if zone is None:
+            raise Refusal(f"{what} takes a zone")
+        return self._signed(zone)[1]
 
     async def plan(self, request: Request) -> msgspec.Struct:
         asked = await _body(request, PlanAsk)

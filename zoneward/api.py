@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from registrars.formats import EntryJson
 from signer.status import KeyStatus, ZoneStatus
 
 # A request's body is never longer, in octets: the largest is an RSA-4096 key pair.
@@ -53,6 +54,46 @@ class Delegation(msgspec.Struct, frozen=True):
     zone: str
     ds: tuple[str, ...]
     dnskey: tuple[str, ...]
+
+
+class DsForms(msgspec.Struct, frozen=True):
+    """The same in the forms that registrars ask for: zone-file text with the DNSKEY as comments,
+    CDS and CDNSKEY, and field by field."""
+
+    zone: str
+    bind: str
+    cds: str
+    entries: tuple[EntryJson, ...]
+
+
+class DsPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """DS in presentation form. `listed` is None where the registrar can't be read, `parent`
+    where its servers can't be asked. `forbidden`: why the change is not made; `problem`: why
+    the registrar could not be asked."""
+
+    zone: str
+    registrar: str | None
+    wanted: tuple[str, ...]
+    listed: tuple[str, ...] | None
+    parent: tuple[str, ...] | None
+    parent_problem: str | None
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+    forbidden: str | None
+    problem: str | None
+
+
+class DsCheck(msgspec.Struct, frozen=True):
+    """What is wanted and what the parent's servers show; no problems: all is well."""
+
+    zone: str
+    wanted: tuple[str, ...]
+    parent: tuple[str, ...] | None
+    problems: tuple[str, ...]
+
+
+class ZoneAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    zone: str
 
 
 class Lines(msgspec.Struct, frozen=True):

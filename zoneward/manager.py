@@ -34,6 +34,7 @@ from zones.versions import VersionKeeper
 from zones.watch import DirectoryWatch
 from zoneward import logging
 from zoneward.configuration import BlockPlan, ManagerPlan, shared
+from zoneward.couriers import Couriers
 from zoneward.group import RETRY, GroupPlan, NameGroup
 from zoneward.notify import Change, Notifier
 from zoneward.refusal import one_line
@@ -68,6 +69,7 @@ class Manager:
         self._blocks: dict[str, _Block] = {}
         self._link = state.read_link()
         self._keystores: dict[KeystoreConfig, FileKeyStore] = {}
+        self._couriers = Couriers(database)
         cores = os.cpu_count() or 1
         self._work = ThreadPoolExecutor(max(2, cores), thread_name_prefix="work")
         # Apart, so that servers get what is there while a large zone is being signed.
@@ -275,6 +277,7 @@ class Manager:
             self._work,
             memory=memory,
             servers=DnsServersView(sign.observe, own=self._listens(origin)),
+            courier=self._couriers.courier(origin, sign.registrar, self.plan.directory),
         )
 
     def _listens(self, origin: dns.name.Name) -> tuple[tuple[str, int], ...]:
@@ -334,6 +337,7 @@ class Manager:
             *(group.stop() for group in self.groups.values()), return_exceptions=True
         )
         await self.transfer.close()
+        self._couriers.close()
         self._work.shutdown(cancel_futures=True)
         self._serve.shutdown(cancel_futures=True)
         for store in self._keystores.values():

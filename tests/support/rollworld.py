@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 import attrs
 import dns.name
+from fakeregistrar import FakeRegistrar
 
 import engine
 from keystore.files import FileKeyStore
 from signer.config import SignConfig
+from signer.courier import Courier
 from signer.observer import OwnServers
 from signer.outcome import Held, Outcome, Published, Refused
 from signer.parent import ParentAnswer, Seen
@@ -125,6 +127,8 @@ class World:
     cds_since: float | None = None
     cds: frozenset[bytes] = frozenset()
     parent_works: bool = True
+    # With one, the parent has what it brings, and CDS are nobody's to read.
+    registrar: FakeRegistrar | None = None
     versions: list[int] = attrs.field(factory=list)
     contents: dict[int, bytes] = attrs.field(factory=dict)
     ever_secure: bool = False
@@ -160,6 +164,8 @@ class World:
         wanted = self.ds if found is None else frozenset(found.rdatas)
         if wanted == frozenset({CDS_DELETE}):
             wanted = frozenset()
+        if self.registrar is not None:
+            wanted = frozenset(entry.ds for entry in self.registrar.has)
         if not self.parent_works or wanted == self.ds:
             self.cds_since = None
         elif self.cds_since is None or self.cds != wanted:
@@ -204,6 +210,15 @@ class World:
             Parent(),
             self.executor,
             servers=Servers(),
+            courier=None
+            if self.registrar is None
+            else Courier(
+                ORIGIN,
+                self.registrar,
+                self.crashing,  # type: ignore[arg-type]
+                self.clock,
+                self.executor,
+            ),
         )
         await self.signer.start({} if self.zone is None else {BLOCK: self.zone})
         await self.sign("all")
@@ -259,6 +274,8 @@ class World:
             ahead = min(ahead, max(1.0, self.cds_since + PARENT_DELAY - self.clock.now))
         self.clock.now += ahead
         changed = await self.signer.tick()
+        if self.signer.courier is not None:
+            await self.signer.courier.close()
         await self.sign("all" if changed else "expiring")
         self.parent_reads()
         self.verify()

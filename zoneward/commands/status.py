@@ -51,6 +51,10 @@ def _show(row: ZoneRow) -> None:
         click.echo(f"    key {key.tag} {key.role} {key.algorithm}: {use or 'not in use'}")
     for line in signing.todo:
         click.echo(f"    to do: {line}")
+    if signing.registrar is not None and signing.registrar.state != "idle":
+        found = signing.registrar
+        again = "" if found.next_try is None else f", again at {found.next_try}"
+        click.echo(f"    registrar {found.name}: {found.text or found.state}{again}")
     for wait in signing.waits:
         since = f", since {wait.since}" if wait.since is not None else ""
         until = f", until {wait.until}" if wait.until is not None else ""

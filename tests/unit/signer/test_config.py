@@ -92,6 +92,15 @@ def test_the_parent(body: str, expected: ParentConfig) -> None:
     assert sign(body).parent == expected
 
 
+def test_a_registrar_makes_keys_that_roll() -> None:
+    read = sign("registrar exec /usr/local/bin/ds --quiet; registrar-patience 2h")
+    assert read.registrar is not None
+    assert read.registrar.settings.command == ("/usr/local/bin/ds", "--quiet")
+    assert read.registrar_patience == 2 * HOUR
+    assert (read.policy.keys, read.policy.zsk_lifetime) == (KeyLayout.KSK_ZSK, 90 * DAY)
+    assert sign("registrar manual; keys csk").policy.csk_lifetime is None
+
+
 def test_a_keystore_and_servers_of_its_own() -> None:
     read = sign("keystore files /keys; observe 127.0.0.1:5300; gate enforce")
     assert read.keystore == KeystoreConfig("/keys")
@@ -114,7 +123,10 @@ def test_a_keystore_and_servers_of_its_own() -> None:
         ("validity 250ms", "3:14", "no whole number of seconds"),
         ("validity 3; validity 4", "", "needs|second time|duration"),
         ("gate warn", "3:10", "one of enforce"),
-        ("registrar route53", "3:5", "no registrar can be driven by this version"),
+        ("registrar nobody", "3:15", "unknown registrar 'nobody'.*; what there is: .*manual"),
+        ("registrar", "3:5", "registrar names none"),
+        ("registrar exec", "3:5", "an argument is missing"),
+        ("registrar manual; parent none", "3:5", "an island has no parent"),
         ("keystore pkcs11", "3:14", "what there is: files"),
         ("lifetime 90d", "3:5", "unknown option 'lifetime'"),
         ("refresh 14d", "3:5", "refresh 14d is not less than validity 14d"),
