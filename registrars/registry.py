@@ -14,6 +14,7 @@ GROUP = "zoneward.registrars"
 _BUILT_IN = {
     "exec": "registrars.program",
     "manual": "registrars.manual",
+    "rfc2136": "registrars.update",
 }
 
 
