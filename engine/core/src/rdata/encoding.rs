@@ -37,6 +37,9 @@ pub const CERT_TYPES: &[(&str, u16)] = &[
     ("OID", 254),
 ];
 
+/// RFC 9859 section 2.1.
+pub const SCHEMES: &[(&str, u16)] = &[("NOTIFY", 1)];
+
 pub fn mnemonic_value(table: &[(&str, u16)], text: &[u8]) -> Option<u16> {
     let found = table.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text));
     found.map(|&(_, value)| value)

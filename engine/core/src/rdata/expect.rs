@@ -30,6 +30,7 @@ pub fn wanted(field: Field) -> &'static str {
         Field::Type => "a record type",
         Field::Algorithm => "an algorithm number or mnemonic such as ECDSAP256SHA256",
         Field::CertType => "a certificate type such as PKIX",
+        Field::Scheme => "a scheme number or NOTIFY",
         Field::Locator => "four groups of hex such as 0014:4fff:ff20:ee64",
         Field::Eui48 => "six hex pairs such as 00-00-5e-00-53-2a",
         Field::Eui64 => "eight hex pairs such as 00-00-5e-ef-10-00-00-2a",

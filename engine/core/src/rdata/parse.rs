@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::MAX_RDATA;
 use super::encoding::{
-    ALGORITHMS, CERT_TYPES, decimal, mnemonic_value, parse_time, period, push_base32hex, push_hex,
+    ALGORITHMS, CERT_TYPES, SCHEMES, decimal, mnemonic_value, parse_time, period, push_base32hex,
+    push_hex,
 };
 use super::expect::{expected, shown, wanted};
 use super::table::{Field, demands, fields};
@@ -178,6 +179,9 @@ fn push_single(field: Field, token: &Token<'_>, origin: &NameRef, out: &mut Vec<
         Field::CertType => number(0xffff)
             .or_else(|| mnemonic_value(CERT_TYPES, text).map(u64::from))
             .map(|value| push_u16(value as u16, out)),
+        Field::Scheme => number(0xff)
+            .or_else(|| mnemonic_value(SCHEMES, text).map(u64::from))
+            .map(|value| out.push(value as u8)),
         Field::Locator => push_groups(text, b':', 4, 2, out),
         Field::Eui48 => push_groups(text, b'-', 6, 1, out),
         Field::Eui64 => push_groups(text, b'-', 8, 1, out),

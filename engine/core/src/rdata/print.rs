@@ -62,6 +62,8 @@ fn write_field(field: Field, octets: &[u8], out: &mut String) {
             address.copy_from_slice(octets);
             push(out, Ipv6Addr::from(address));
         }
+        Field::Scheme if octets == [1] => out.push_str("NOTIFY"),
+        Field::Scheme => push(out, number(octets)),
         Field::Type => out.push_str(&type_name(number(octets) as u16)),
         Field::Locator => groups(octets, 2, ':', out),
         Field::Eui48 | Field::Eui64 => groups(octets, 1, '-', out),

@@ -33,6 +33,8 @@ pub enum Field {
     Algorithm,
     /// RFC 4398 section 2.1.
     CertType,
+    /// RFC 9859 section 2.1: a number of 8 bits or its mnemonic.
+    Scheme,
     /// Four groups of four hex digits with colons (RFC 6742 section 2).
     Locator,
     /// Six octets as hex pairs with dashes (RFC 7043).
@@ -60,7 +62,7 @@ pub enum Field {
 
 use Field::{
     Algorithm, Base64, Bitmap, CertType, Eui48, Eui64, Hash, Hex, Ipv4, Ipv6, Locator, Name,
-    Period, Salt, Tag, Text, Texts, Time, Type, U8, U16, U32, Value,
+    Period, Salt, Scheme, Tag, Text, Texts, Time, Type, U8, U16, U32, Value,
 };
 use NameUse::{Compressible, Decompressible, Lowered, Opaque};
 
@@ -114,7 +116,7 @@ pub fn fields(number: u16) -> Option<&'static [Field]> {
         rtype::LP => &[U16, Name(Opaque)],
         rtype::EUI48 => &[Eui48],
         rtype::EUI64 => &[Eui64],
-        rtype::DSYNC => &[Type, U8, U16, Name(Opaque)],
+        rtype::DSYNC => &[Type, Scheme, U16, Name(Opaque)],
         _ => return None,
     })
 }

@@ -13,7 +13,7 @@ const BAD_NAME: &str = "not a valid uncompressed name";
 pub fn measure(field: Field, rest: &[u8]) -> Result<usize, &'static str> {
     let fixed = match field {
         Field::Name(_) => return wire_length(rest).ok_or(BAD_NAME),
-        Field::U8 | Field::Algorithm => 1,
+        Field::U8 | Field::Algorithm | Field::Scheme => 1,
         Field::U16 | Field::Type | Field::CertType => 2,
         Field::U32 | Field::Period | Field::Time => 4,
         Field::Ipv4 => size_of::<Ipv4Addr>(),
