@@ -145,8 +145,8 @@ class ZoneSigner:
 
     async def tick(self) -> bool:
         """Look at the parent and at our servers where a step waits for them, and advance the
-        key states. True when the apex key sets or the signers changed, or a hold was lifted:
-        sign all variants then."""
+        key states. True when the apex key sets or the signers are others than the versions were
+        made with, or a hold was lifted: sign all variants then."""
         async with self._lock:
             before, held = self._apex(), self._held
             if held is not None or not self._started:
@@ -154,7 +154,8 @@ class ZoneSigner:
             else:
                 await self._look()
                 await self._advance()
-            return self._apex() != before or (held is not None and self._held is None)
+            lifted = held is not None and self._held is None
+            return self._apex() != before or bool(self._outdated()) or lifted
 
     async def add_key(self, key: StoredKey) -> None:
         """A key that is in the keystore (imported) becomes one of the zone's; sign all
@@ -379,6 +380,11 @@ class ZoneSigner:
             keyset.denial() if keyset.denial() is None else keyset.nsec3(self.config.policy),
         )
 
+    def _outdated(self) -> list[Variant]:
+        """Variants whose version shows what the keys have moved on from, whoever moved them."""
+        wanted = self._apex()
+        return [one for one in self._variants.values() if one.outdated(wanted)]
+
     # --- signing --------------------------------------------------------------------------
 
     def _variant(self, name: str) -> Variant:
@@ -409,11 +415,16 @@ class ZoneSigner:
                     return Held(self._held)
             if self._held is not None and (not self._held.signing or base is None):
                 return Held(self._held)
+            state = self._variant(variant)
             stop = self._cannot_sign()
             if stop is not None:
+                state.retry_at = self._clock.wall() + _RETRY
                 return Held(stop)
-            state = self._variant(variant)
             state.base = base
+            wanted = self._apex()
+            if scope != "anew" and not state.is_complete(base, wanted):
+                # What is written down of this version is true of all its RRsets.
+                scope = "all"
             try:
                 outcome = await self._maker.make(
                     state,
@@ -432,6 +443,8 @@ class ZoneSigner:
                 outcome = Refused((f"{where}{error.message}",), 1)
             state.took(outcome, self._clock.wall() + _RETRY)
             if isinstance(outcome, PublishedVersion | Unchanged):
+                made = outcome.zone if isinstance(outcome, PublishedVersion) else base
+                state.complete = None if made is None else (made, wanted)
                 await self._acknowledge()
                 await self._advance()
             if isinstance(outcome, Refused):
@@ -532,6 +545,8 @@ class ZoneSigner:
             carries = self.courier.due()
             if carries is not None:
                 due.append(wall + max(0, math.ceil(carries - boot)))
+        if self._held is None:
+            due += [max(wall, one.retry_at) for one in self._outdated()]
         return datetime.fromtimestamp(min(due), UTC) if due else None
 
     def _variant_due(self, state: Variant) -> int | None:

@@ -11,7 +11,9 @@ from zones.serial import newer
 
 @attrs.define
 class Variant:
-    """Times are Unix seconds. `retry_at`: a pass that failed is not tried again before."""
+    """Times are Unix seconds. `retry_at`: a pass that failed is not tried again before.
+    `complete`: a version of which every RRset is known to be as certain keys ask for it, and
+    what they ask for."""
 
     name: str
     base: engine.Zone | None = None
@@ -25,6 +27,15 @@ class Variant:
     gate_refusals: int = 0
     refused: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+    complete: tuple[engine.Zone, object] | None = None
+
+    def is_complete(self, base: engine.Zone | None, wanted: object) -> bool:
+        """Whether a version needs no look at its every RRset."""
+        return self.complete is not None and self.complete[0] is base and self.complete[1] == wanted
+
+    def outdated(self, wanted: object) -> bool:
+        """Whether the newest version was made when the keys asked for something else."""
+        return self.complete is not None and self.complete[1] != wanted
 
     @property
     def behind(self) -> bool:

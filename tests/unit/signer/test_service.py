@@ -18,10 +18,12 @@ from keystore.files import FileKeyStore
 from signer import candidate, tables
 from signer.config import ParentConfig, SignConfig
 from signer.ds import ds_rdata
+from signer.keyset import Role
 from signer.metrics import SignerCollector
 from signer.outcome import Held, Outcome, Published, Refused, Unchanged
 from signer.parent import NoParent, ParentAnswer, Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, DAY, HOUR, KeyLayout, Nsec3, Policy
+from signer.requests import Roll
 from signer.service import ZoneSigner
 from signer.state import StateDatabase
 
@@ -619,6 +621,50 @@ async def test_keys_move_when_timer_and_observation_agree(house: House) -> None:
     assert house.states() == "oooo"
     await house.start()
     assert house.states() == "oooo", "and it is remembered"
+
+
+@scenario
+async def test_an_edit_between_a_move_and_its_signatures_does_not_count_as_them(
+    house: House,
+) -> None:
+    """Our server takes a version, keys move upon that, an edit is signed before anything else:
+    what is written down of that version has to be true of all its RRsets."""
+    house.policy = Policy(keys=KeyLayout.KSK_ZSK)
+    await house.start()
+    await house.sign(scan())
+    await house.signer.observed(BLOCK, house.zones[BLOCK].serial)
+    house.clock.now += 2 * DAY
+    await house.signer.tick()
+    await house.sign(None, scope="all")
+    await house.signer.request(Roll(frozenset({Role.ZSK})))
+    await house.sign(None, scope="all")
+    await house.signer.observed(BLOCK, house.zones[BLOCK].serial)
+    house.clock.now += 2 * DAY
+    edits = (
+        scan(RECORDS + f"new 300 A 192.0.2.{number}\n", serial=2026010200 + number)
+        for number in range(1, 4)
+    )
+    await house.sign(next(edits))
+    due = house.signer.next_due()
+    assert due is not None
+    assert due.timestamp() <= house.clock.wall(), "it is to be signed now"
+    assert await house.signer.tick(), "all of it"
+    old, new = [key for key in house.signer.keyset.keys if key.role is Role.ZSK]
+    assert [old.letters(), new.letters()] == ["OU--", "OR--"]
+    outcome = await house.sign(next(edits))
+    assert isinstance(outcome, Published)
+    for name in ("www", "mail", "ns", "new"):
+        assert signing_tags(outcome.zone, f"{name}.example.org.", 1) == {new.tag}
+    assert not await house.signer.tick(), "and nothing more"
+    made = await house.sign(next(edits))
+    assert isinstance(made, Published)
+    assert made.made == 2, "the A and the SOA"
+
+
+def signing_tags(zone: engine.Zone, name: str, rtype: int) -> set[int]:
+    found = zone.rrset(dns.name.from_text(name).to_wire(), rtype)
+    assert found is not None
+    return {int.from_bytes(signature[16:18], "big") for signature in found.signatures}
 
 
 @scenario
