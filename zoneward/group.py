@@ -20,8 +20,8 @@ from zoneward import logging
 from zoneward.refusal import one_line
 from zoneward.zonetask import ZoneTask
 
-# How long after a failed start, or an alarm that changed nothing, it is tried again, in
-# seconds; and how long after an alarm of a zone the next one may ring.
+# How long after a failed start it is tried again, in seconds; how long after an alarm of a zone
+# the next one may ring: twice as long each time that something is still due, up to RETRY.
 RETRY = 10.0
 PAUSE = 0.5
 # How long a zone that has no version here waits for what servers say they hold of it.
@@ -69,6 +69,7 @@ class NameGroup:
         self._alarm = asyncio.Event()
         self._started = False
         self._quiet_until: datetime | None = None
+        self._still_due = 0
         self._held_by_servers: dict[str, int | None] = {}
         self._word = asyncio.Event()
         self._patience = PATIENCE if servers else 0.0
@@ -159,7 +160,6 @@ class NameGroup:
         while True:
             await self._alarm.wait()
             self._alarm.clear()
-            rung_for = signer.next_due()
             self._quiet_until = datetime.now(UTC) + timedelta(seconds=PAUSE)
             try:
                 held = signer.held
@@ -173,9 +173,9 @@ class NameGroup:
                 scope = "all" if changed or lifted else "expiring"
                 for task in self.tasks.values():
                     task.ask(scope=scope)
-            if signer.next_due() == rung_for:
-                # What stays due because it failed is not tried again at once.
-                self._quiet_until = datetime.now(UTC) + timedelta(seconds=RETRY)
+            now, due = datetime.now(UTC), signer.next_due()
+            self._still_due = self._still_due + 1 if due is not None and due <= now else 0
+            self._quiet_until = now + timedelta(seconds=quiet(self._still_due))
             self._moved()
 
     async def _hear_servers(self) -> None:
@@ -229,6 +229,12 @@ class NameGroup:
             if task.problem != problem:
                 task.problem = problem
                 _log.error(line, block=task.block)
+
+
+def quiet(times: int) -> float:
+    """Seconds until the next alarm of a zone, of which something was still due after so many
+    alarms in a row: one step may lead to another, and what fails is not tried all the time."""
+    return float(min(RETRY, PAUSE * 2 ** min(times, 10)))
 
 
 def first_reverification(origin: dns.name.Name) -> float:

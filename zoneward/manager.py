@@ -367,6 +367,8 @@ class Manager:
             due = group.due()
             if ring.reason != "due" or (due is not None and due <= now):
                 group.ring()
+        # Due times are of whole seconds: one that rang a little early is due again.
+        self.rearm.set()
 
     def tasks(self) -> Iterable[ZoneTask]:
         return (task for group in self.groups.values() for task in group.tasks.values())
