@@ -154,11 +154,12 @@ class DnsServersView:
         return [one for one in found if one is not None]
 
     async def _one(self, zone: dns.name.Name, address: str, port: int) -> _Heard | None:
-        dnskey, soa = await asyncio.gather(
-            ask(zone, dns.rdatatype.DNSKEY, address, port, self._timeout),
-            ask(zone, dns.rdatatype.SOA, address, port, self._timeout),
-        )
-        if not isinstance(dnskey, Answered) or not isinstance(soa, Answered) or not soa.rdatas:
+        # In this order: the keys are of that serial's version or a later one.
+        soa = await ask(zone, dns.rdatatype.SOA, address, port, self._timeout)
+        if not isinstance(soa, Answered) or not soa.rdatas:
+            return None
+        dnskey = await ask(zone, dns.rdatatype.DNSKEY, address, port, self._timeout)
+        if not isinstance(dnskey, Answered):
             return None
         return _Heard(dnskey.rdatas, _serial(next(iter(soa.rdatas))))
 
