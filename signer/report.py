@@ -11,6 +11,7 @@ from signer.evidence import Evidence
 from signer.goals import insecure
 from signer.hold import Hold
 from signer.keyset import Key, KeySet, RecordKind, State
+from signer.keytables import nsec3_text
 from signer.observer import NotShown, ServersAnswer, Shown
 from signer.parent import ParentAnswer, Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, Policy, duration_text
@@ -33,7 +34,7 @@ def iso(seconds: float) -> str:
 
 
 def moves(before: KeySet, after: KeySet) -> tuple[str, ...]:
-    """One line for each record whose state differs."""
+    """One line for each record whose state differs, and for each kind of denial."""
     lines = []
     for key in after.keys:
         old = before.key(key.fingerprint)
@@ -45,7 +46,20 @@ def moves(before: KeySet, after: KeySet) -> tuple[str, ...]:
                     f"{kind.value} of {key.role.value} {key.tag}: {was_text} -> "
                     f"{record.state.value}"
                 )
-    return tuple(lines)
+    return (*lines, *_denial_moves(before, after))
+
+
+def _denial_moves(before: KeySet, after: KeySet) -> list[str]:
+    old = {denial.nsec3: denial.record.state for denial in before.denials}
+    new = {denial.nsec3: denial.record.state for denial in after.denials}
+    lines = []
+    for nsec3 in dict.fromkeys((*old, *new)):
+        # One that is in no cache any more is not kept.
+        was, now = old.get(nsec3, State.HIDDEN), new.get(nsec3, State.HIDDEN)
+        if was is not now:
+            name = "NSEC" if nsec3 is None else f"NSEC3 {nsec3_text(nsec3)}"
+            lines.append(f"{name}: {was.value} -> {now.value}")
+    return lines
 
 
 def key_rows(keyset: KeySet, evidence: Evidence, now: int) -> tuple[KeyStatus, ...]:

@@ -318,6 +318,13 @@ async def test_another_kind_of_denial_re_signs_the_zone(house: House) -> None:
     outcome = await house.sign(None, "all")
     assert isinstance(outcome, Published)
     assert house.rdatas(NSEC3PARAM)
+    trail = "\n".join(entry.detail for entry in await house.signer.audit())
+    for line in (
+        "NSEC: hidden -> rumoured",
+        "NSEC: rumoured -> unretentive",
+        "NSEC3 0 - 0: hidden -> rumoured",
+    ):
+        assert line in trail
 
 
 # --- holds --------------------------------------------------------------------------------------
