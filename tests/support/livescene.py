@@ -1,0 +1,379 @@
+"""The whole product between a signed parent and validating resolvers, while keys roll."""
+
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dns.exception
+import dns.name
+import dns.rdatatype
+import dns.rdtypes.ANY.DS
+import msgspec
+from house import House, until
+from parentzone import PARENT, SignedParent
+from registrar import Registrar, Wish, ds_record, published
+from validator import EAGER, PLAIN, Validator
+from watcher import KINDS, ZONE, Expectations, Watcher, Wrong
+
+from signer.status import KeyStatus, ZoneStatus
+from zoneward.api import Status, ZoneKeys
+from zoneward.client import AdminClient
+from zoneward.refusal import Refusal
+
+# Of everything, in seconds: longer than it takes to look, so that caches are what is waited for.
+TTL = 3
+# How many answers of each kind are to be seen in each phase of a rollover.
+ENOUGH = 100
+# A rollover takes some half a minute; a machine that is busy gets its time.
+PATIENCE = 120
+
+_BLOCK = """
+{zone}:@PORT@ {{
+    bind @ADDRESS@
+    file db.child
+    sign {{
+        parent {parent}
+        observe @ADDRESS@:@PORT@
+        dnskey-ttl {ttl}s
+        max-zone-ttl {ttl}s
+        parent-ds-ttl {ttl}s
+        propagation 1s
+        parent-propagation 1s
+        publish-safety 0s
+        retire-safety 0s
+        validity 1d
+        refresh 6h
+        jitter 1h
+{policy}
+    }}
+}}
+"""
+
+
+class Scene:
+    """`begin` brings it to the point where every answer is authenticated. Afterwards the scenario
+    rolls, `settle`s and `end`s; `phase` says to which part of it the answers belong."""
+
+    def __init__(self, house: House, name: str, policy: str) -> None:
+        self.house = house
+        self.zone = f"{name}.{PARENT.to_text(omit_final_dot=True)}"
+        self.origin = dns.name.from_text(self.zone)
+        self.expects = Expectations()
+        self.edits = 0
+        self.story: list[str] = []
+        self.alarms: Counter[str] = Counter()
+        self.untrue: list[str] = []
+        self._random = random.Random(name)
+        self._began = time.time()
+        self._stop = threading.Event()
+        self._telling = threading.Thread(target=self._tell, daemon=True)
+        self.parent = SignedParent(house.directory / "parent", self.origin, house.address, TTL)
+        self.policy(policy)
+        self.edit()
+        house.run()
+        self.client = AdminClient(house.directory / "state/run/admin.sock", patience=10)
+        self.resolvers = [
+            Validator(house.directory, "plain", self.parent, house.address, PLAIN),
+            Validator(house.directory, "eager", self.parent, house.address, EAGER),
+        ]
+        self.watchers = [
+            Watcher(self.zone, one, self.expects, forgetful=one.name == "eager")
+            for one in self.resolvers
+        ]
+        self.registrar: Registrar | None = None
+
+    # --- what is done to it ---------------------------------------------------------------
+
+    def policy(self, policy: str) -> None:
+        """Another *sign* block; taken up at once where Zoneward runs."""
+        parent = f"{self.parent.address}:{self.parent.port}"
+        text = _BLOCK.format(zone=self.zone, parent=parent, ttl=TTL, policy=policy)
+        self.house.corefile(text)
+        if self.house.process is not None:
+            before = len(self.house.lines("took up the Corefile anew"))
+            self.house.process.send_signal(signal.SIGHUP)
+            taken = "took up the Corefile anew"
+            until(lambda: len(self.house.lines(taken)) > before, 10, taken)
+
+    def edit(self) -> None:
+        """The zone's owner changes it."""
+        self.edits += 1
+        text = ZONE.format(ttl=TTL, serial=self.edits, address=self.house.address)
+        self.house.write("db.child", text)
+
+    def roll(self, *how: str) -> None:
+        done = self.house.command("keys", "roll", self.zone, *how, "--yes")
+        assert done.returncode == 0, done.stderr
+        self.note("asked", done.stdout)
+
+    def stop_registrar(self) -> None:
+        assert self.registrar is not None
+        self.registrar.end()
+
+    def begin(self, wish: Wish | None = None) -> None:
+        """First keys, first DS; until answers are authenticated and seen to be so. Without a
+        `wish` the DS is carried as the zone's CDS asks for it."""
+        wish = wish or published(self.house, self.parent, dns.rdatatype.CDS)
+        self.registrar = Registrar(self.parent, wish, self.zone)
+        self.registrar.start()
+        self._telling.start()
+        for watcher in self.watchers:
+            watcher.start()
+        self.anchored()
+        self.enough("before")
+
+    def anchored(self) -> None:
+        """Wait until a DS is omnipresent: from here on nothing may be less than authenticated."""
+        self.wait(
+            lambda: any(_state(key, "DS") == "omnipresent" for key in self.keys()),
+            "a DS in every cache",
+        )
+        self.expects.authenticated = True
+        self.note("from here on", "every answer is to be authenticated")
+
+    def enough(self, phase: str) -> None:
+        """Wait until each kind of answer was seen often in a phase."""
+        self.expects.phase = phase
+        self.wait(
+            lambda: all(self.asked(phase, kind) >= ENOUGH for kind in KINDS),
+            f"{ENOUGH} answers of each kind {phase}",
+        )
+
+    @contextmanager
+    def rolling(self, phase: str = "during") -> Iterator[list[KeyStatus]]:
+        """A rollover from its beginning to its end, with an edit of the zone meanwhile. Gives the
+        keys of before."""
+        self.expects.phase = phase
+        self.note("phase", phase)
+        before = self.keys()
+        yield before
+        self.settle()
+        self.enough(phase)
+        self.note("phase", f"{phase}: over")
+
+    def settle(self) -> None:
+        """Wait until nothing waits any more. Meanwhile the zone is edited at odd moments: a
+        version may be made between any two steps."""
+        edit_at = time.monotonic()
+
+        def settled() -> bool:
+            nonlocal edit_at
+            if time.monotonic() > edit_at:
+                self.edit()
+                edit_at = time.monotonic() + self._random.uniform(0, 0.8)
+            return self._settled()
+
+        self.wait(settled, "the end of the rollover")
+        self.wait(self._is_served, "the last edit")
+
+    def wait(self, question: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not question():
+            assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}\n{self.told()}"
+            self.refuse_wrong()
+            time.sleep(0.2)
+
+    # --- what is seen of it ---------------------------------------------------------------
+
+    def keys(self) -> list[KeyStatus]:
+        found = self.client.get("/keys", list[ZoneKeys], zone=self.zone)
+        return list(found[0].keys)
+
+    def status(self) -> ZoneStatus:
+        found = self.client.get("/status", Status, zone=self.zone).zones[0].signing
+        assert found is not None
+        return found
+
+    def _settled(self) -> bool:
+        status = self.status()
+        at_rest = status.state in ("signed", "insecure") and not status.waits
+        return at_rest and all(
+            record.state in ("hidden", "omnipresent")
+            for key in status.keys
+            for record in key.records
+        )
+
+    def _is_served(self) -> bool:
+        return self.house.answer(f"edited.{self.zone}", "TXT") == [f'"{self.edits}"']
+
+    def signatures_made(self) -> int:
+        return sum(one.signatures_made for one in self.status().variants)
+
+    def asked(self, phase: str, kind: str) -> int:
+        return sum(watcher.asked[phase, kind] for watcher in self.watchers)
+
+    def wrong(self) -> list[Wrong]:
+        return [one for watcher in self.watchers for one in watcher.wrong]
+
+    def refuse_wrong(self) -> None:
+        for watcher in self.watchers:
+            assert watcher.fault is None, f"{watcher.fault!r}\n{self.told()}"
+        if self.registrar is not None:
+            assert not self.registrar.faults, f"{self.registrar.faults}\n{self.told()}"
+        assert not self.untrue, "\n".join([*self.untrue[:20], self.told()])
+        wrong = self.wrong()
+        assert not wrong, "\n".join([*map(str, wrong[:20]), self.told()])
+
+    def note(self, what: str, text: str) -> None:
+        for line in text.splitlines():
+            self.story.append(f"{time.time() - self._began:6.2f} {what}: {line}")
+
+    def _tell(self) -> None:
+        """What `zoneward status` says all the while, each time that it says something else."""
+        last: tuple[str, ...] = ()
+        while not self._stop.wait(0.5):
+            try:
+                status = self.status()
+                self._compare(status)
+            except (Refusal, OSError, dns.exception.DNSException):
+                continue
+            self.alarms.update(status.alarms)
+            waits = [(wait.what, wait.evidence.partition("; ")[0]) for wait in status.waits]
+            said = (
+                f"{status.state}: " + " ".join(f"{key.tag}={_letters(key)}" for key in status.keys),
+                *(f"waits for {what}: {evidence}" for what, evidence in waits),
+                *(f"to do: {line}" for line in status.todo),
+                *(f"alarm: {line}" for line in status.alarms),
+                *((f"hold: {status.hold.reason}",) if status.hold else ()),
+            )
+            if said != last:
+                self.note("status", "\n".join(line for line in said if line not in last))
+                last = said
+
+    def changes(self) -> list[tuple[float, tuple[int, ...]]]:
+        """When the registrar changed the DS, in Unix seconds, and the tags that it brought."""
+        return [] if self.registrar is None else self.registrar.changes
+
+    def _compare(self, status: ZoneStatus) -> None:
+        """What is said to be in all versions, or in none, is so, in what was not edited."""
+        signed = [set(self._signers(name, rtype)) for name, rtype in _UNTOUCHED]
+        after = self.status()
+        for now in _said_of_signatures(status) & _said_of_signatures(after):
+            tag, there = now
+            if any((tag in tags) is not there for tags in signed):
+                said = "in every version" if there else "gone"
+                self.untrue.append(f"signatures of {tag} are said to be {said}: {signed}")
+
+    def _signers(self, name: str, rtype: str) -> Iterator[int]:
+        reply = self.house.ask(f"{name}.{self.zone}", rtype)
+        for rrset in reply.answer:
+            if rrset.rdtype == dns.rdatatype.RRSIG:
+                yield from (signature.key_tag for signature in rrset)
+
+    def told(self) -> str:
+        """For a person who has to find out what went wrong."""
+        parts = [
+            *self.story[-60:],
+            *(f"{at - self._began:6.2f} the parent has DS {tags}" for at, tags in self.changes()),
+            *(line for one in self.resolvers for line in one.complaints()[-10:]),
+            self.house.log[-4000:],
+        ]
+        return "\n".join(parts)
+
+    # --- its end --------------------------------------------------------------------------
+
+    def conclude(self, *phases: str) -> None:
+        """Nothing was wrong at any moment, enough was asked in each phase, and at rest nothing
+        is signed."""
+        made, serial = self.signatures_made(), self.house.serial(self.zone)
+        self.enough("after")
+        assert (self.signatures_made(), self.house.serial(self.zone)) == (made, serial)
+        for phase in ("before", *phases, "after"):
+            for kind in KINDS:
+                assert self.asked(phase, kind) >= ENOUGH
+        self.refuse_wrong()
+        assert sum(one.rcodes["SERVFAIL"] for one in self.watchers) == 0
+        assert not self.alarms, self.alarms
+        assert all(watcher.authenticated for watcher in self.watchers)
+        assert any(watcher.forgotten for watcher in self.watchers)
+
+    def figures(self) -> str:
+        asked = sum(sum(one.asked.values()) for one in self.watchers)
+        authenticated = sum(one.authenticated for one in self.watchers)
+        return (
+            f"{self.zone}: {time.time() - self._began:.0f} s, {asked} answers, "
+            f"{authenticated} of them authenticated, {len(self.wrong())} wrong; "
+            f"{len(self.changes())} changes of DS, {self.edits} edits, serial "
+            f"{self.house.serial(self.zone)}, {self.signatures_made()} signatures made; "
+            f"caches emptied {sum(one.forgotten for one in self.watchers)} times"
+        )
+
+    def end(self) -> None:
+        self._stop.set()
+        for watcher in self.watchers:
+            watcher.end()
+        if self.registrar is not None:
+            self.registrar.end()
+        for resolver in self.resolvers:
+            resolver.end()
+        if self._telling.is_alive():
+            self._telling.join(20)
+        self.client.close()
+        self.parent.end()
+        (self.house.directory / "story").write_text("\n".join([*self.story, ""]))
+
+
+# Of the zone's data: what no edit touches.
+_UNTOUCHED = (("www", "A"), ("a.b.c", "TXT"), ("alias", "CNAME"))
+
+
+def _said_of_signatures(status: ZoneStatus) -> set[tuple[int, bool]]:
+    """By key tag, whether the zone's data is said to have its signatures everywhere by now (True)
+    or nowhere any more (False)."""
+    found = set()
+    for key in status.keys:
+        state = _state(key, "ZRRSIG")
+        if state in ("omnipresent", "hidden"):
+            found.add((key.tag, state == "omnipresent"))
+        for to, there in (("omnipresent", True), ("hidden", False)):
+            what = f"ZRRSIG of {key.role} {key.tag} to be {to}"
+            if any(wait.what == what and wait.who == "time" for wait in status.waits):
+                found.add((key.tag, there))
+    return found
+
+
+def _state(key: KeyStatus, record: str) -> str | None:
+    return next((one.state for one in key.records if one.record == record), None)
+
+
+def _letters(key: KeyStatus) -> str:
+    return "".join(one.state[0].upper() for one in key.records)
+
+
+def in_use(keys: list[KeyStatus]) -> list[KeyStatus]:
+    """Those of which every record is in every cache."""
+    return [key for key in keys if all(one.state == "omnipresent" for one in key.records)]
+
+
+def out_of_use(keys: list[KeyStatus]) -> list[KeyStatus]:
+    """Those of which no cache has a record."""
+    return [key for key in keys if all(one.state == "hidden" for one in key.records)]
+
+
+def carried(scene: Scene) -> Wish:
+    """A person who does what `zoneward status` says, with what `zoneward ds show` prints."""
+    last: tuple[str, ...] = ()
+    wanted: frozenset[dns.rdtypes.ANY.DS.DS] | None = None
+
+    def wish() -> frozenset[dns.rdtypes.ANY.DS.DS] | None:
+        nonlocal last, wanted
+        todo = scene.status().todo
+        if todo and todo != last:
+            (delegation,) = shown(scene, "ds", "show")
+            wanted = frozenset(map(ds_record, delegation["ds"]))
+        last = todo
+        return wanted if todo else None
+
+    return wish
+
+
+def shown(scene: Scene, *command: str) -> Any:
+    """A command's JSON, as a person's script would read it."""
+    done = scene.house.command(*command, scene.zone, "--json")
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout)
