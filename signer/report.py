@@ -285,7 +285,7 @@ def _asked(parent: ParentAnswer) -> str:
 
 def _looked(servers: ServersAnswer) -> str:
     if isinstance(servers, NotShown):
-        return f"; {servers.reason}"
+        return f"; when last asked: {servers.reason}"
     if isinstance(servers, Shown):
-        return f"; their serials: {', '.join(map(str, servers.serials))}"
+        return f"; when last asked their serials were {', '.join(map(str, servers.serials))}"
     return ""
