@@ -106,6 +106,7 @@ class ZoneSigner:
         self._held: Hold | None = None
         self._started = False
         self._step = Advance(KeySet(self.origin), (), (), None)
+        self._asked: tuple[KeySet | None, tuple[object, ...]] = (None, ())
         self._lock = asyncio.Lock()
         self.courier = courier
 
@@ -372,13 +373,19 @@ class ZoneSigner:
             return await self._observations(), lived, self._clock.wall() - lived
 
     def _apex(self) -> tuple[object, ...]:
+        """What the keys ask of a version. Asked for often: key sets are values, so that what
+        one asks for is computed once."""
         keyset = self.keyset
-        return (
-            keyset.dnskeys(),
-            [(key.fingerprint, duty) for key, duty in keyset.signers()],
-            announcements(keyset, self.config.policy),
-            keyset.denial() if keyset.denial() is None else keyset.nsec3(self.config.policy),
-        )
+        if self._asked[0] is not keyset:
+            denial = keyset.denial()
+            wanted = (
+                keyset.dnskeys(),
+                [(key.fingerprint, duty) for key, duty in keyset.signers()],
+                announcements(keyset, self.config.policy),
+                None if denial is None else keyset.nsec3(self.config.policy),
+            )
+            self._asked = (keyset, wanted)
+        return self._asked[1]
 
     def _outdated(self) -> list[Variant]:
         """Variants whose version shows what the keys have moved on from, whoever moved them."""
