@@ -28,15 +28,15 @@ def start(house: House) -> Iterator[Start]:
     scenes: list[Scene] = []
 
     def begin(name: str, policy: str, reads: dns.rdatatype.RdataType | None = CDS) -> Scene:
-        scene = Scene(house, name, policy)
+        scene = Scene(house, name)
         scenes.append(scene)
+        scene.start(policy)
         wish = carried(scene) if reads is None else published(house, scene.parent, reads)
         scene.begin(wish)
         return scene
 
     yield begin
     for scene in scenes:
-        print(scene.figures())
         scene.end()
 
 

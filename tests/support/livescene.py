@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dns.exception
@@ -56,10 +56,10 @@ _BLOCK = """
 
 
 class Scene:
-    """`begin` brings it to the point where every answer is authenticated. Afterwards the scenario
-    rolls, `settle`s and `end`s; `phase` says to which part of it the answers belong."""
+    """`start` and `begin` bring it to the point where every answer is authenticated. Then comes
+    the scenario, `conclude` and `end`."""
 
-    def __init__(self, house: House, name: str, policy: str) -> None:
+    def __init__(self, house: House, name: str) -> None:
         self.house = house
         self.zone = f"{name}.{PARENT.to_text(omit_final_dot=True)}"
         self.origin = dns.name.from_text(self.zone)
@@ -72,20 +72,27 @@ class Scene:
         self._began = time.time()
         self._stop = threading.Event()
         self._telling = threading.Thread(target=self._tell, daemon=True)
+        self._ends = ExitStack()
+        self.watchers: list[Watcher] = []
+        self.resolvers: list[Validator] = []
+        self.registrar: Registrar | None = None
+
+    def start(self, policy: str) -> None:
+        """The parent, Zoneward, the validators. Whatever of it comes up, `end` ends."""
+        house = self.house
         self.parent = SignedParent(house.directory / "parent", self.origin, house.address, TTL)
+        self._ends.callback(self.parent.end)
         self.policy(policy)
         self.edit()
         house.run()
         self.client = AdminClient(house.directory / "state/run/admin.sock", patience=10)
-        self.resolvers = [
-            Validator(house.directory, "plain", self.parent, house.address, PLAIN),
-            Validator(house.directory, "eager", self.parent, house.address, EAGER),
-        ]
-        self.watchers = [
-            Watcher(self.zone, one, self.expects, forgetful=one.name == "eager")
-            for one in self.resolvers
-        ]
-        self.registrar: Registrar | None = None
+        self._ends.callback(self.client.close)
+        for name, options in (("plain", PLAIN), ("eager", EAGER)):
+            resolver = Validator(house.directory, name, self.parent, house.address, options)
+            self._ends.callback(resolver.end)
+            self.resolvers.append(resolver)
+            watcher = Watcher(self.zone, resolver, self.expects, forgetful=options is EAGER)
+            self.watchers.append(watcher)
 
     # --- what is done to it ---------------------------------------------------------------
 
@@ -291,6 +298,7 @@ class Scene:
         assert not self.alarms, self.alarms
         assert all(watcher.authenticated for watcher in self.watchers)
         assert any(watcher.forgotten for watcher in self.watchers)
+        print(self.figures())
 
     def figures(self) -> str:
         asked = sum(sum(one.asked.values()) for one in self.watchers)
@@ -305,16 +313,13 @@ class Scene:
 
     def end(self) -> None:
         self._stop.set()
+        if self._telling.is_alive():
+            self._telling.join(20)
         for watcher in self.watchers:
             watcher.end()
         if self.registrar is not None:
             self.registrar.end()
-        for resolver in self.resolvers:
-            resolver.end()
-        if self._telling.is_alive():
-            self._telling.join(20)
-        self.client.close()
-        self.parent.end()
+        self._ends.close()
         (self.house.directory / "story").write_text("\n".join([*self.story, ""]))
 
 

@@ -1,7 +1,10 @@
 """BIND as the parent of a zone: signed, and its DS changed by TSIG dynamic update (RFC 2136)."""
 
 import base64
+import contextlib
 import os
+import random
+import socket
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +21,6 @@ import dns.rrset
 import dns.tsigkeyring
 import dns.update
 from house import until
-from peers import door
 
 PARENT = dns.name.from_text("example.net")
 
@@ -52,7 +54,8 @@ class SignedParent:
     """A delegation without DS at first. All its TTLs, the negative one too, are `ttl` seconds."""
 
     def __init__(self, directory: Path, child: dns.name.Name, child_address: str, ttl: int) -> None:
-        self.address, self.port = door("bind", "")
+        # BIND takes addresses of interfaces only, so that all parents share this one.
+        self.address, self.port = "127.0.0.1", _free_port("127.0.0.1")
         self.child = child
         self._ttl = ttl
         secret = base64.b64encode(os.urandom(32)).decode()
@@ -78,7 +81,11 @@ class SignedParent:
             self._process = subprocess.Popen(
                 ["named", "-g", "-n", "1", "-c", str(config)], stdout=log, stderr=log
             )
-        self.anchor = until(self._anchor, 20, f"a signed parent: see {self.log}")
+        try:
+            self.anchor = until(self._anchor, 20, f"a signed parent: see {self.log}")
+        except AssertionError:
+            self.end()
+            raise
 
     def _ask(self, name: dns.name.Name, rtype: dns.rdatatype.RdataType) -> dns.message.Message:
         query = dns.message.make_query(name, rtype, want_dnssec=True)
@@ -112,6 +119,20 @@ class SignedParent:
     def end(self) -> None:
         self._process.terminate()
         self._process.wait(20)
+
+
+def _free_port(address: str) -> int:
+    """Of no use to UDP and TCP now, and below those that connections get by themselves."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+            contextlib.suppress(OSError),
+        ):
+            udp.bind((address, port))
+            tcp.bind((address, port))
+            return port
 
 
 _SIGNED = (dns.rdatatype.DNSKEY, dns.rdatatype.SOA)

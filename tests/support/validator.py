@@ -93,7 +93,11 @@ class Validator:
             self._process = subprocess.Popen(
                 [program, "-d", "-p", "-c", str(config)], stdout=log, stderr=log
             )
-        until(self._answers, 10, f"{name} answers: see {self.log}")
+        try:
+            until(self._answers, 10, f"{name} answers: see {self.log}")
+        except AssertionError:
+            self.end()
+            raise
 
     def _answers(self) -> bool:
         try:
