@@ -2,8 +2,12 @@
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
+
+# What `_write` names a file before it has its own name.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}\Z")
 
 
 def _sync_directory(path: Path) -> None:
@@ -63,3 +67,12 @@ def remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     _sync_directory(path.parent)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Unlink what a crash left before it had its name, here and one level below. For the one
+    process that writes there, before it writes. Raises OSError."""
+    for pattern in (".*", "*/.*"):
+        for path in directory.glob(pattern):
+            if _UNFINISHED.match(path.name):
+                path.unlink(missing_ok=True)

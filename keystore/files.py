@@ -15,7 +15,7 @@ import engine
 from corefile.names import directory_name
 from keystore import algorithms, envelope
 from keystore.dnskey import Dnskey, belongs_together, key_tag, revoked_tag
-from keystore.durable import create_exclusively, private_directory, remove, write
+from keystore.durable import create_exclusively, private_directory, remove, remove_unfinished, write
 from keystore.envelope import About, Envelope, EnvelopeError
 from keystore.protocol import KeystoreError, KeyUnreadable, StoredKey
 from keystore.signing import signing_key
@@ -255,6 +255,7 @@ class FileKeyStore:
         passphrase = self._passphrase()
         try:
             private_directory(self._directory)
+            remove_unfinished(self._directory)
             if not path.exists():
                 if any(self._directory.glob(f"*/*{_SUFFIX}")):
                     raise KeystoreError(

@@ -118,6 +118,20 @@ def test_no_free_tag_is_an_error_and_no_key(tmp_path: Path) -> None:
     assert keys.list() == ()
 
 
+def test_what_a_crash_left_unfinished_is_gone_at_the_next_use(tmp_path: Path) -> None:
+    made = store(tmp_path).generate(ZONE, 13, KSK_FLAGS)
+    (file,) = (tmp_path / "keys").glob("*/*.json")
+    unfinished = file.with_name(f".{file.name}.0123456789ab")
+    unfinished.write_bytes(file.read_bytes())
+    note = file.with_name(".note")
+    note.touch()
+    keys = store(tmp_path)
+    assert keys.list(ZONE) == (made,)
+    keys.load(ZONE, made.fingerprint)
+    assert not unfinished.exists()
+    assert note.exists(), "only what is ours"
+
+
 def test_a_file_moved_to_another_zone_is_refused(tmp_path: Path) -> None:
     keys = store(tmp_path)
     made = keys.generate(ZONE, 13, KSK_FLAGS)
