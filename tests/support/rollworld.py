@@ -129,6 +129,8 @@ class World:
     parent_works: bool = True
     # With one, the parent has what it brings, and CDS are nobody's to read.
     registrar: FakeRegistrar | None = None
+    parent_delay: float = PARENT_DELAY
+    ds_ttl: int = DS_TTL
     versions: list[int] = attrs.field(factory=list)
     contents: dict[int, bytes] = attrs.field(factory=dict)
     ever_secure: bool = False
@@ -155,7 +157,7 @@ class World:
     # --- the parent ---------------------------------------------------------------------
 
     async def answer(self, _: dns.name.Name) -> ParentAnswer:
-        return Seen(self.ds, self.ds, DS_TTL, ("192.0.2.53:53",))
+        return Seen(self.ds, self.ds, self.ds_ttl, ("192.0.2.53:53",))
 
     def parent_reads(self) -> None:
         """CDS that differ from the DS are taken over when they have stood for a while."""
@@ -170,8 +172,8 @@ class World:
             self.cds_since = None
         elif self.cds_since is None or self.cds != wanted:
             self.cds_since, self.cds = self.clock.now, wanted
-        elif self.clock.now >= self.cds_since + PARENT_DELAY:
-            self.cached[self.ds] = self.clock.now + DS_TTL
+        elif self.clock.now >= self.cds_since + self.parent_delay:
+            self.cached[self.ds] = self.clock.now + self.ds_ttl
             self.ds, self.cds_since = wanted, None
 
     def cached_ds(self) -> list[list[bytes]]:
@@ -234,18 +236,31 @@ class World:
         outcome = await self.signer.sign(BLOCK, base, changes, scope, source_serial=serial)
         assert not isinstance(outcome, Refused), outcome
         if isinstance(outcome, Published):
-            serial, digest = outcome.zone.serial, outcome.zone.digest()
-            assert self.contents.setdefault(serial, digest) == digest
-            self.zone = outcome.zone
-            self.versions.append(serial)
+            self.write(outcome)
         elif isinstance(outcome, Held):
             return outcome
         assert self.zone is not None
         self.verify()
         if self.served is None or self.served.serial <= self.zone.serial:
-            self.served = self.zone
+            self.serve(self.zone)
+        assert self.served is not None
         await self.signer.observed(BLOCK, self.served.serial)
         return outcome
+
+    def write(self, version: Published) -> None:
+        """The manager has a version: nobody has seen it yet."""
+        serial, digest = version.zone.serial, version.zone.digest()
+        assert self.contents.setdefault(serial, digest) == digest
+        self.zone = version.zone
+        self.versions.append(serial)
+
+    def serve(self, zone: engine.Zone) -> None:
+        """Our server takes it."""
+        self.served = zone
+
+    def later(self, seconds: float) -> None:
+        """Time passes."""
+        self.clock.now += seconds
 
     def verify(self) -> None:
         """No validator finds a fault, whichever DS it has; who has none does not look."""
@@ -271,8 +286,8 @@ class World:
         assert due is not None
         ahead = max(1.0, due.timestamp() - self.clock.wall())
         if self.cds_since is not None:
-            ahead = min(ahead, max(1.0, self.cds_since + PARENT_DELAY - self.clock.now))
-        self.clock.now += ahead
+            ahead = min(ahead, max(1.0, self.cds_since + self.parent_delay - self.clock.now))
+        self.later(ahead)
         changed = await self.signer.tick()
         if self.signer.courier is not None:
             await self.signer.courier.close()
