@@ -35,6 +35,7 @@ KINDS = (
     "ds-mismatch",
     "parent-silent",
     "registrar",
+    "parent-bogus",
     "stuck",
     "bogus-step",
     "key-missing",
@@ -117,8 +118,10 @@ def _parent(
     waiting = any(
         key.state(RecordKind.DS) in (State.RUMOURED, State.UNRETENTIVE) for key in keyset.keys
     )
+    if isinstance(parent, Unknown) and parent.bogus:
+        return [Alarm("parent-bogus", str(parent))]
     if isinstance(parent, Unknown) and waiting:
-        return [Alarm("parent-silent", f"the parent can't be asked: {parent.reason}")]
+        return [Alarm("parent-silent", str(parent))]
     if not isinstance(parent, Seen) or not parent.any:
         return []
     strange = sorted(

@@ -12,7 +12,7 @@ sign [DBFILE [ZONES…]] {
     cds none|sha-256|sha-384…
     standby csk|ksk|zsk… [ds]
     purge DURATION
-    parent none|ADDRESS…
+    parent [none|ADDRESS…] { anchor FILE… }
     registrar NAME …
     registrar-patience DURATION
     observe all|quorum|own|ADDRESS…
@@ -46,6 +46,7 @@ from corefile.arguments import (
 from keystore import KeystoreConfig, read_directive
 from registrars import registry
 from registrars.registry import RegistrarConfig
+from signer import anchors
 from signer.policy import (
     ALGORITHMS,
     DAY,
@@ -58,6 +59,7 @@ from signer.policy import (
     Policy,
     PolicyError,
 )
+from signer.trust import Anchor
 
 _DURATIONS = {
     "dnskey-ttl": "dnskey_ttl",
@@ -104,10 +106,12 @@ _DNS_PORT = 53
 @attrs.frozen
 class ParentConfig:
     """`island` is `parent none`. Without addresses the parent is discovered through the
-    system's resolver. Addresses are (IP, port)."""
+    system's resolver. Addresses are (IP, port). `anchors` are those of the files named; the
+    root's are built in, for a parent that is discovered."""
 
     island: bool = False
     addresses: tuple[tuple[str, int], ...] = ()
+    anchors: tuple[Anchor, ...] = ()
 
 
 class Observe(enum.Enum):
@@ -159,7 +163,7 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
     known = (*_DURATIONS, *_LIFETIMES, *_OTHERS)
     known_options(directive, known)
     only_once(directive, [name for name in known if name not in _REPEATED])
-    parent = _parent(directive)
+    parent = _parent(directive, directory)
     key_files, key_directories = _keys(directive, directory)
     signed = directive.option("directory")
     if signed is not None:
@@ -374,15 +378,20 @@ def _salt(token: Token) -> bytes:
     return salt
 
 
-def _parent(directive: Directive) -> ParentConfig:
+def _parent(directive: Directive, base: Path) -> ParentConfig:
     line = directive.option("parent")
     if line is None:
         return ParentConfig()
-    _plain(line, 1, None, "parent none|ADDRESS…")
-    if line.args[0].text == "none":
-        number_of_arguments(line, 1, 1, "parent none|ADDRESS…")
+    usage = "parent [none|ADDRESS…] { anchor FILE… }"
+    # What is left out is found; with nothing said at all the line would mean nothing.
+    number_of_arguments(line, 0 if line.body else 1, None, usage)
+    trusted = anchors.read_lines(line, base)
+    if line.args and line.args[0].text == "none":
+        number_of_arguments(line, 1, 1, usage)
+        if line.body:
+            raise CorefileError(line.body[0].place, "an island has no parent to anchor")
         return ParentConfig(island=True)
-    return ParentConfig(addresses=_addresses(line))
+    return ParentConfig(addresses=_endpoints(line), anchors=trusted)
 
 
 def _observe(line: Directive | None, parent: ParentConfig) -> ObserveConfig:
@@ -400,6 +409,10 @@ def _addresses(line: Directive | None) -> tuple[tuple[str, int], ...]:
     if line is None:
         return ()
     _plain(line, 1, None, f"{line.name} ADDRESS[:PORT]…")
+    return _endpoints(line)
+
+
+def _endpoints(line: Directive) -> tuple[tuple[str, int], ...]:
     found = []
     for token in line.args:
         endpoint = address(token, port=_DNS_PORT)

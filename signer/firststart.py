@@ -106,6 +106,14 @@ def _with_parent(
         if served:
             # What is served is ours and goes on; the next look at the parent may say more.
             return Proceed(generate=False)
+        if parent.bogus:
+            return Hold(
+                f"the parent's answer for the DS of {origin} is bogus ({parent.reason})",
+                "see that the clock is right and what the parent's servers answer; they are asked "
+                "again",
+                now,
+                signing=False,
+            )
         return Hold(
             f"the parent of {origin} can't be asked for its DS ({parent.reason})",
             "write `parent none` for an island, or `parent ADDRESS…` with the parent's servers",

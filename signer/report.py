@@ -13,7 +13,7 @@ from signer.hold import Hold
 from signer.keyset import Key, KeySet, RecordKind, State
 from signer.keytables import nsec3_text
 from signer.observer import NotShown, ServersAnswer, Shown
-from signer.parent import ParentAnswer, Seen, Unknown
+from signer.parent import NoParent, ParentAnswer, Seen
 from signer.policy import ALGORITHM_NAMES, Policy, duration_text
 from signer.signing import is_signed, resign_due
 from signer.status import (
@@ -117,6 +117,7 @@ def zone_status(
         brake=keyset.held,
         todo=() if held is not None else orders,
         registrar=None if courier is None else _registrar(courier),
+        parent=_parent(parent),
         next_resign=iso(min(due)) if due else None,
         least_validity=min(expirations) - now if expirations else None,
         variants=tuple(
@@ -276,11 +277,13 @@ def _remedy(keyset: KeySet, blocker: Blocker) -> str:
 
 
 def _asked(parent: ParentAnswer) -> str:
-    if isinstance(parent, Unknown):
-        return f"; the parent can't be asked: {parent.reason}"
+    return "" if isinstance(parent, NoParent) else f"; {_parent(parent)}"
+
+
+def _parent(parent: ParentAnswer) -> str:
     if isinstance(parent, Seen):
-        return f"; asked: {', '.join(parent.servers)}"
-    return ""
+        return f"asked: {', '.join(parent.servers)} ({parent.believed})"
+    return "none" if isinstance(parent, NoParent) else str(parent)
 
 
 def _looked(servers: ServersAnswer) -> str:

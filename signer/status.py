@@ -71,7 +71,8 @@ class RegistrarStatus(msgspec.Struct, frozen=True):
 class ZoneStatus(msgspec.Struct, frozen=True):
     """`state`: "signed", "held", "starting", "refused", "going insecure" or "insecure".
     `brake` is a person's reason for holding the keys; `todo` is what a person has to bring to
-    the parent. `alarm_kinds` are of `signer.alarms`."""
+    the parent. `parent` says who was asked for the DS last, and on what the answer is believed.
+    `alarm_kinds` are of `signer.alarms`."""
 
     zone: str
     state: str
@@ -81,6 +82,7 @@ class ZoneStatus(msgspec.Struct, frozen=True):
     brake: str | None
     todo: tuple[str, ...]
     registrar: RegistrarStatus | None
+    parent: str
     next_resign: str | None
     least_validity: int | None
     variants: tuple[VariantStatus, ...]

@@ -18,6 +18,7 @@ from corefile.link import LinkKey, catalog_name, derive
 from corefile.names import directory_name, name_wire
 from keystore import KeyStore, KeystoreConfig, open_configured
 from keystore.files import FileKeyStore
+from signer.chain import AnswerCache
 from signer.clock import SystemClock
 from signer.config import SignConfig
 from signer.observer import DnsServersView
@@ -70,6 +71,7 @@ class Manager:
         self._link = state.read_link()
         self._keystores: dict[KeystoreConfig, FileKeyStore] = {}
         self._couriers = Couriers(database)
+        self._answers = AnswerCache()
         cores = os.cpu_count() or 1
         self._work = ThreadPoolExecutor(max(2, cores), thread_name_prefix="work")
         # Apart, so that servers get what is there while a large zone is being signed.
@@ -273,7 +275,7 @@ class Manager:
             self.keystore(sign),
             self.database,
             SystemClock(),
-            DnsParentView(sign.parent),
+            DnsParentView(sign.parent, cache=self._answers),
             self._work,
             memory=memory,
             servers=DnsServersView(sign.observe, own=self._listens(origin)),

@@ -49,6 +49,7 @@ def _show(row: ZoneRow) -> None:
             word for word, is_so in (("published", key.published), ("signs", key.signing)) if is_so
         )
         click.echo(f"    key {key.tag} {key.role} {key.algorithm}: {use or 'not in use'}")
+    click.echo(f"    parent: {signing.parent}")
     for line in signing.todo:
         click.echo(f"    to do: {line}")
     if signing.registrar is not None and signing.registrar.state != "idle":

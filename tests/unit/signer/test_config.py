@@ -101,6 +101,54 @@ def test_a_registrar_makes_keys_that_roll() -> None:
     assert sign("registrar manual; keys csk").policy.csk_lifetime is None
 
 
+ANCHORS = """; of a registry
+org. 3600 IN DS 26974 8 2 4FEDE294C53F438A158C41D39489CD78A86BEB0D8A0AEAFF14745C0D16E1DE32
+. IN DNSKEY 257 3 13 AAAA
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "addresses"),
+    [("parent", ()), ("parent 192.0.2.1", (("192.0.2.1", 53),))],
+    ids=["of a parent that is found", "of servers that are named"],
+)
+def test_anchors_of_the_parent_or_of_zones_above_it(
+    head: str, addresses: tuple[tuple[str, int], ...], tmp_path: Path
+) -> None:
+    (tmp_path / "anchors").write_text(ANCHORS)
+    (tmp_path / "more").write_text("org. DS 1 13 2 " + "AB" * 32)
+    read = read_sign(directive(f"sign {{\n{head} {{\nanchor anchors more\n}}\n}}"), tmp_path)
+    assert read.parent.addresses == addresses
+    assert [
+        (one.zone.to_text(), sorted(ds.key_tag for ds in one.ds), len(one.dnskeys))
+        for one in read.parent.anchors
+    ] == [(".", [], 1), ("org.", [1, 26974], 0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "content", "message"),
+    [
+        ("parent { \n anchor anchors \n }", None, "4:9: .*anchors can't be read: No such file"),
+        ("parent { \n anchor anchors \n }", "", "anchors holds no DS or DNSKEY record"),
+        ("parent { \n anchor anchors \n }", "org. 60 A 192.0.2.1", "is neither DS nor DNSKEY"),
+        ("parent { \n anchor anchors \n }", "org. DS 1 13 2 AB", "no DS or DNSKEY records in zone"),
+        ("parent { \n anchor anchors \n }", "\0" * 2**20 + "x", "anchors is too large"),
+        ("parent { \n anchor \n }", "", "an argument is missing"),
+        ("parent { \n anchors \n }", "", "unknown option 'anchors'"),
+        ("parent { \n }", "", "an argument is missing"),
+        ("parent none { \n anchor anchors \n }", ANCHORS, "an island has no parent to anchor"),
+    ],
+)
+def test_anchors_that_are_none(
+    line: str, content: str | None, message: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "anchors").write_text(content)
+    with pytest.raises(CorefileError, match=message) as caught:
+        read_sign(directive(f"sign {{\n{line}\n}}"), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_keystore_and_servers_of_its_own() -> None:
     read = sign("keystore files /keys; observe 127.0.0.1:5300; gate enforce")
     assert read.keystore == KeystoreConfig("/keys")

@@ -36,6 +36,7 @@ A_LOST = OurKey(dnskey(1), unreadable="keys/a.json: does not decrypt")
 NOTHING: frozenset[bytes] = frozenset()
 ISLAND = NoParent()
 SILENT = Unknown("192.0.2.1 port 53 does not answer")
+BOGUS = Unknown("192.0.2.1:53: DS of example.org. carries no signature", bogus=True)
 
 
 def served(*numbers: int) -> frozenset[bytes]:
@@ -49,6 +50,7 @@ def served(*numbers: int) -> frozenset[bytes]:
         ("a new island", (), NOTHING, ISLAND, True),
         ("an ordinary start", (A_DONE,), served(1), at_parent(1), False),
         ("an ordinary start, the parent silent", (A_DONE,), served(1), SILENT, False),
+        ("an ordinary start, the parent bogus", (A_DONE,), served(1), BOGUS, False),
         ("killed between key and first version", (A,), NOTHING, at_parent(), False),
         ("killed between a further key and its version", (A_DONE, B), served(1), SILENT, False),
         ("keys imported from another signer", (A,), NOTHING, at_parent(1), False),
@@ -95,6 +97,15 @@ def test_goes_on(
             SILENT,
             "192.0.2.1 port 53 does not answer",
             "`parent none` for an island, or `parent ADDRESS…`",
+            False,
+        ),
+        (
+            "no keys and a parent whose answer is bogus",
+            (),
+            NOTHING,
+            BOGUS,
+            "DS of example.org. carries no signature",
+            "see that the clock is right",
             False,
         ),
         (

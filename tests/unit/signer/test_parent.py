@@ -1,9 +1,7 @@
 """Asking the parent's servers, on loopback, where each answers as the scenario says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import cast
+from contextlib import AsyncExitStack
 
 import dns.flags
 import dns.message
@@ -11,6 +9,7 @@ import dns.name
 import dns.rcode
 import dns.rrset
 import pytest
+from responder import ADDRESS, Behaviour, server
 
 from signer.config import Observe, ObserveConfig, ParentConfig
 from signer.observer import DnsServersView, NotShown, Published, ServersAnswer, Shown
@@ -19,8 +18,6 @@ from signer.parent import DnsParentView, NoParent, ParentAnswer, Seen, Unknown
 ZONE = dns.name.from_text("example.org.")
 DS_A = "11111 13 2 " + "AA" * 32
 DS_B = "22222 13 2 " + "BB" * 32
-ADDRESS = "127.61.4.1"
-Behaviour = Callable[[dns.message.Message], dns.message.Message | None]
 
 
 def answers(*records: str, ttl: int = 3600) -> Behaviour:
@@ -29,7 +26,7 @@ def answers(*records: str, ttl: int = 3600) -> Behaviour:
     def behave(query: dns.message.Message) -> dns.message.Message:
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA
-        if records:
+        if records and query.question[0].name == ZONE:
             rrset = dns.rrset.from_text(ZONE, ttl, "IN", query.question[0].rdtype, *records)
             response.answer.append(rrset)
         else:
@@ -59,54 +56,6 @@ def silent(query: dns.message.Message) -> None:
 
 def too_long_for_udp(query: dns.message.Message) -> dns.message.Message:
     return answers(*(f"{tag} 13 2 {tag:064X}" for tag in range(60)))(query)  # type: ignore[return-value]
-
-
-class Responder(asyncio.DatagramProtocol):
-    """One server: the same behaviour over UDP, cut to 1232 octets, and TCP."""
-
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        response = self.behaviour(dns.message.from_wire(data))
-        if response is None:
-            return
-        wire = response.to_wire(max_size=65535)
-        if len(wire) > 1232:
-            response.answer.clear()
-            response.flags |= dns.flags.TC
-            wire = response.to_wire()
-        self.transport.sendto(wire, addr)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        length = int.from_bytes(await reader.readexactly(2), "big")
-        response = self.behaviour(dns.message.from_wire(await reader.readexactly(length)))
-        if response is not None:
-            wire = response.to_wire(max_size=65535)
-            writer.write(len(wire).to_bytes(2, "big") + wire)
-            await writer.drain()
-        writer.close()
-
-
-@asynccontextmanager
-async def server(behaviour: Behaviour) -> AsyncIterator[int]:
-    """The port that it listens on."""
-    responder = Responder(behaviour)
-    stream = await asyncio.start_server(responder.serve, ADDRESS, 0)
-    port = int(stream.sockets[0].getsockname()[1])
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: responder, local_addr=(ADDRESS, port)
-    )
-    try:
-        yield port
-    finally:
-        transport.close()
-        stream.close()
-        await stream.wait_closed()
 
 
 def asked(*behaviours: Behaviour) -> ParentAnswer:

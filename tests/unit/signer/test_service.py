@@ -375,6 +375,26 @@ async def test_a_parent_that_is_silent_does_not_stop_a_zone_that_runs(house: Hou
 
 
 @scenario
+async def test_an_answer_that_is_bogus_is_an_alarm_and_no_answer(house: House) -> None:
+    await house.start()
+    await house.sign(scan())
+    house.parent.answer = Unknown("ns.org.: DS of example.org. has expired", bogus=True)
+    await house.start()
+    await house.signer.tick()
+    status = house.signer.status()
+    assert house.signer.held is None
+    assert status.alarm_kinds == ("parent-bogus",)
+    assert status.parent == "the parent's answer is bogus: ns.org.: DS of example.org. has expired"
+
+
+@scenario
+async def test_status_says_on_what_the_parent_is_believed(house: House) -> None:
+    house.parent.answer = Seen(frozenset(), frozenset(), 0, ("ns.org.",), why="org. has no DNSKEY")
+    await house.start()
+    assert house.signer.status().parent == "asked: ns.org. (unvalidated: org. has no DNSKEY)"
+
+
+@scenario
 async def test_a_wrong_passphrase_holds_and_says_so(house: House) -> None:
     await house.start()
     await house.sign(scan())
