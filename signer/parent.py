@@ -180,6 +180,8 @@ class DnsParentView:
             worth = delegation(zone, answer.rrsets, keys, int(self._wall()))
             if isinstance(worth, Delegated):
                 ttl = max(ttl, worth.signed.original_ttl)
+                if {one.to_digestable() for one in worth.ds} != answer.rdatas:
+                    faults.append(f"{server.name}: it gives a DS and does not answer with it")
             elif isinstance(worth, Bogus):
                 faults.append(f"{server.name}: {worth.reason}")
             elif isinstance(worth, Insecure):

@@ -8,6 +8,7 @@ import dns.dnssec
 import dns.exception
 import dns.name
 import dns.node
+import dns.rdataclass
 import dns.rdataset
 import dns.rdatatype
 import dns.rdtypes.ANY.DNSKEY
@@ -21,7 +22,7 @@ from signer.trust import Bogus, ZoneKeys
 ALGORITHMS = frozenset({8, 10, 13, 14, 15, 16})
 
 # Signatures tried for one RRset: keys that share a tag must not cost more (CVE-2023-50387).
-_MOST_TRIES = 16
+_MOST_TRIES = 8
 
 RRSIG = dns.rdtypes.ANY.RRSIG.RRSIG
 DNSKEY = dns.rdtypes.ANY.DNSKEY.DNSKEY
@@ -41,7 +42,10 @@ class Signed:
 def find(
     rrsets: Iterable[dns.rrset.RRset], owner: dns.name.Name, rtype: dns.rdatatype.RdataType
 ) -> dns.rrset.RRset | None:
-    return next((one for one in rrsets if one.name == owner and one.rdtype == rtype), None)
+    for one in rrsets:
+        if one.name == owner and one.rdtype == rtype and one.rdclass == dns.rdataclass.IN:
+            return one
+    return None
 
 
 def check(
@@ -88,6 +92,8 @@ def _fault(rrset: dns.rrset.RRset, signature: RRSIG, keys: ZoneKeys, now: int) -
     """What is wrong with a signature without any arithmetic (RFC 4035 section 5.3.1)."""
     if signature.signer != keys.zone:
         return f"it is signed by {signature.signer}, not by {keys.zone}"
+    if not rrset.name.is_subdomain(keys.zone):
+        return f"it is not in {keys.zone}"
     labels = len(rrset.name) - 1 - (1 if rrset.name.is_wild() else 0)
     if signature.labels != labels:
         # Neither a DS nor what denies one is made from a wildcard (RFC 4592 section 4.6).

@@ -60,6 +60,7 @@ def asked(
     found: bool = False,
     now: int = NOW,
     looks: int = 1,
+    child: dns.name.Name = ZONE,
 ) -> ParentAnswer:
     """What is seen of servers that behave so. `found`: they are not configured, the resolver
     says where they are. The last of some `looks`."""
@@ -80,8 +81,8 @@ def asked(
                 port=ports[0],
             )
             for _ in range(looks - 1):
-                await view.ds(ZONE)
-            return await view.ds(ZONE)
+                await view.ds(child)
+            return await view.ds(child)
 
     return asyncio.run(run())
 
@@ -144,11 +145,63 @@ def test_a_zone_that_is_signed_anew_in_half(org: SignedParent) -> None:
     assert "the DNSKEY RRset of org. has no key" in bogus(asked(behave))
 
 
+def test_a_ds_that_is_hidden_where_it_is_no_answer(org: SignedParent) -> None:
+    """The genuine DS with its signature, beside an answer that there is none."""
+
+    def hides(query: dns.message.Message) -> dns.message.Message:
+        response = org.answer(query)
+        if query.question[0].rdtype == dns.rdatatype.DS:
+            response.authority += response.answer
+            response.answer.clear()
+        return response
+
+    assert "gives a DS and does not answer with it" in bogus(asked(hides))
+
+
 def test_servers_on_both_sides_of_a_rollover(org: SignedParent) -> None:
     """One is behind by a version: what it signs with is shown by both together."""
     both = [key.dnskey for key in (*org.keys, OTHER)]
     after = SignedParent("org.", WITH_DS, [OTHER], dnskeys=both)
     assert trust(asked(org.answer, after.answer)) is Trust.OWN_KEYS
+
+
+def test_a_parent_that_is_more_than_one_label_above() -> None:
+    org = SignedParent("org.", f"a.b 60 NS ns.a.b\na.b 60 DS 11111 {DIGEST}\n" + GLUE)
+    child = dns.name.from_text("a.b.org.")
+    assert trust(asked(org.answer, child=child)) is Trust.OWN_KEYS
+    assert trust(asked(org.answer, anchors=[org.anchor], child=child)) is Trust.VALIDATED
+
+
+def test_servers_of_several_zones(org: SignedParent) -> None:
+    root = SignedParent(".", "org. 60 NS ns.org.\n")
+
+    def confused(query: dns.message.Message) -> dns.message.Message:
+        if query.question[0].rdtype == dns.rdatatype.SOA:
+            response = dns.message.make_response(query)
+            response.flags |= dns.flags.AA
+            response.authority += root.rrsets(dns.name.root, dns.rdatatype.SOA)
+            return response
+        return org.answer(query)
+
+    found = asked(org.answer, confused)
+    assert isinstance(found, Unknown)
+    assert "its servers are of several zones: org. at " in found.reason
+
+
+def test_a_server_of_another_zone(org: SignedParent) -> None:
+    net = SignedParent("net.", GLUE)
+
+    def elsewhere(query: dns.message.Message) -> dns.message.Message:
+        if query.question[0].rdtype == dns.rdatatype.SOA:
+            response = dns.message.make_response(query)
+            response.flags |= dns.flags.AA
+            response.authority += net.rrsets(net.origin, dns.rdatatype.SOA)
+            return response
+        return org.answer(query)
+
+    found = asked(elsewhere)
+    assert isinstance(found, Unknown)
+    assert "does not say which zone org. is in" in found.reason
 
 
 def test_a_server_that_has_the_zone_and_not_its_parent() -> None:
@@ -178,7 +231,9 @@ def test_an_algorithm_that_is_unknown_is_as_good_as_none(org: SignedParent) -> N
 
 
 def test_an_anchored_parent(org: SignedParent) -> None:
-    assert trust(asked(org.answer, anchors=[org.anchor])) is Trust.VALIDATED
+    found = asked(org.answer, anchors=[org.anchor])
+    assert trust(found) is Trust.VALIDATED
+    assert isinstance(found, Seen)
 
 
 @pytest.mark.parametrize("denial", [{}, {"nsec3": (0, b"", False)}], ids=["NSEC", "NSEC3"])
@@ -358,6 +413,22 @@ def test_a_parent_that_the_zone_above_denies(org: SignedParent) -> None:
     world.root = SignedParent(".", "net. 3600 NS ns.net.\n")
     found = asked(org.answer, anchors=[world.root.anchor], resolver=world.resolve, found=True)
     assert ". proves that org. does not exist" in bogus(found)
+
+
+def test_a_parent_that_the_zone_above_has_no_cut_for(org: SignedParent) -> None:
+    world = World(org)
+    world.root = SignedParent(".", "org. 3600 TXT text\n")
+    found = asked(org.answer, anchors=[world.root.anchor], resolver=world.resolve, found=True)
+    assert ". proves that org. is no zone of its own" in bogus(found)
+
+
+def test_the_nearest_anchor_counts(org: SignedParent) -> None:
+    """One for org. that is right, beside one for the root that is not."""
+    world = World(org)
+    root = SignedParent(".", GLUE, [OTHER]).anchor
+    for given in ([root, org.anchor], [org.anchor, root]):
+        found = asked(org.answer, anchors=given, resolver=world.resolve, found=True)
+        assert trust(found) is Trust.VALIDATED
 
 
 def test_the_chain_is_asked_for_once(org: SignedParent) -> None:

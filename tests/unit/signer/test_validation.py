@@ -1,15 +1,18 @@
 """What an answer for a DS is worth, given the parent's keys: signed, denied, or neither."""
 
+import base64
 from collections.abc import Callable, Sequence
 
+import dns.dnssec
 import dns.name
 import dns.rdatatype
 import dns.rrset
 import keymaker
 import pytest
 from keymaker import DAY, NOW
-from signedparent import SignedParent
+from signedparent import SignedParent, rdata
 
+import engine
 from signer.absence import Absent, Kind
 from signer.rootanchors import ROOT
 from signer.trust import Anchor, Bogus, Insecure, ZoneKeys
@@ -306,6 +309,94 @@ def test_more_iterations_than_anybody_has_to_hash() -> None:
 
 def test_a_flood_of_records_is_not_looked_at(nsec: SignedParent) -> None:
     assert reason(worth(nsec, "unsigned", nsec.all_of(NSEC))) == "too many NSEC records"
+
+
+# --- records that no signer makes ----------------------------------------------------------
+
+
+class HandSigned:
+    """A key of org. that signs whatever it is given."""
+
+    def __init__(self, flags: int = 257) -> None:
+        dnskey, self.private = keymaker.new_pair(13, flags)
+        self.dnskey = rdata(DNSKEY, dnskey)
+        self.keys = ZoneKeys(name("@"), (self.dnskey,))
+
+    def sign(self, *rrsets: dns.rrset.RRset) -> Rrsets:
+        found: list[dns.rrset.RRset] = []
+        for rrset in rrsets:
+            signature = dns.dnssec.sign(
+                rrset, self.private, name("@"), self.dnskey, inception=NOW, lifetime=DAY
+            )
+            rrsig = dns.rrset.RRset(rrset.name, rrset.rdclass, dns.rdatatype.RRSIG, rrset.rdtype)
+            rrsig.add(signature, rrset.ttl)
+            found += [rrset, rrsig]
+        return found
+
+
+def record(owner: str, rtype: str, text: str) -> dns.rrset.RRset:
+    return dns.rrset.from_text(name(owner), 300, "IN", rtype, text)
+
+
+def hashed(of: str, offset: int, salt: bytes = b"") -> str:
+    """The NSEC3 hash of a name in base32hex, moved a little."""
+    number = int.from_bytes(engine.nsec3_hash(name(of).to_wire(), 0, salt)) + offset
+    return base64.b32hexencode(number.to_bytes(20)).decode()
+
+
+@pytest.mark.parametrize(
+    ("what", "records", "says"),
+    [
+        ("an apex below the parent's own", [("cut", "NSEC", "d. NS SOA")], "not the one of a del"),
+        ("a proof outside the zone", [("net.", "NSEC", "org. NS")], "it is not in org."),
+        (
+            "an unknown flag",
+            [(hashed("cut", 0), "NSEC3", f"1 2 0 - {hashed('cut', 1)} NS")],
+            "does not cover cut.org.",
+        ),
+        (
+            "an unknown hash",
+            [(hashed("cut", 0), "NSEC3", f"2 0 0 - {hashed('cut', 1)} NS")],
+            "does not cover cut.org.",
+        ),
+        (
+            "two chains",
+            [
+                (hashed("@", 0), "NSEC3", f"1 0 0 - {hashed('@', 1)} NS SOA"),
+                (hashed("cut", -1, b"\1"), "NSEC3", f"1 1 0 01 {hashed('cut', 1, b'1')} NS"),
+            ],
+            "of several chains",
+        ),
+    ],
+)
+def test_a_proof_that_is_signed_and_wrong(
+    what: str, records: list[tuple[str, str, str]], says: str
+) -> None:
+    signer = HandSigned()
+    proof = signer.sign(*(record(*one) for one in records))
+    assert says in reason(delegation(name("cut"), proof, signer.keys, NOW)), what
+
+
+def test_a_proof_that_is_signed_and_right() -> None:
+    signer = HandSigned()
+    proof = signer.sign(record("cut", "NSEC", "d.org. NS RRSIG NSEC"))
+    assert delegation(name("cut"), proof, signer.keys, NOW) == Absent(Kind.CUT)
+    at = record(hashed("cut", 0), "NSEC3", f"1 0 0 - {hashed('cut', 1)} NS")
+    assert delegation(name("cut"), signer.sign(at), signer.keys, NOW) == Absent(Kind.CUT)
+
+
+def test_a_key_that_was_revoked_is_no_anchor() -> None:
+    signer = HandSigned(flags=257 | 0x80)
+    shown = dns.rrset.from_rdata(name("@"), 300, signer.dnskey)
+    anchor = Anchor(name("@"), dnskeys=frozenset({signer.dnskey}))
+    assert "no DNSKEY of org. is the one" in reason(keys_of(anchor, signer.sign(shown), NOW))
+
+
+def test_more_keys_than_a_zone_has() -> None:
+    signer = HandSigned()
+    others = (signer.dnskey.replace(key=number.to_bytes(64)) for number in range(64))
+    shown = dns.rrset.from_rdata(name("@"), 300, signer.dnskey, *others)
+    assert "too many DNSKEY" in reason(self_signed(name("@"), signer.sign(shown), NOW))
 
 
 # --- keys ----------------------------------------------------------------------------------
