@@ -11,7 +11,7 @@ import dns.name
 from signer import sightings, tables
 from signer.clock import Clock
 from signer.ds import named_by
-from signer.elapsed import Lived, Reading, since
+from signer.elapsed import Lived, Reading, since, witnessed
 from signer.keyset import KeySet, RecordKind, State
 from signer.observations import Observations
 from signer.observer import Shown
@@ -87,12 +87,15 @@ class Evidence:
         clock = self.clock
         return Reading(clock.wall(), clock.boot(), clock.boot_id(), clock.synchronised())
 
-    async def lived(self) -> float:
-        """Lived seconds now; written down, so that the next start goes on from here."""
+    async def lived(self, witness: int | None = None) -> float:
+        """Lived seconds now; written down, so that the next start goes on from here. `witness`
+        is a moment that has passed for certain, in Unix seconds."""
         reading = self.reading()
 
         def step(db: sqlite3.Connection) -> Lived:
             found = since(tables.load_lived(db), reading)
+            if witness is not None:
+                found = witnessed(found, witness)
             tables.save_lived(db, found)
             return found
 
@@ -170,7 +173,7 @@ class Evidence:
         nothing: what was seen stays seen, and delays nothing but the next step."""
         if not isinstance(answer, Seen):
             return
-        lived = await self.lived()
+        lived = await self.lived(answer.made_after)
 
         def step(db: sqlite3.Connection) -> None:
             tables.observe_again(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))

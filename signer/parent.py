@@ -44,7 +44,8 @@ class Seen:
     """Every server that was asked has answered. `common` is in every answer, `any` in at
     least one; both hold DS rdata in wire form. `ttl` is the highest, in seconds; where the RRset
     is signed, its original TTL counts (RFC 4035 section 5.3.3). `why` goes with a trust that is
-    less than validated."""
+    less than validated. `made_after`: when the newest signature of a validated DS begins to
+    hold, in Unix seconds, so that this much time has passed."""
 
     common: frozenset[bytes]
     any: frozenset[bytes]
@@ -52,6 +53,7 @@ class Seen:
     servers: tuple[str, ...]
     trust: Trust = Trust.NONE
     why: str = ""
+    made_after: int | None = None
 
     @property
     def believed(self) -> str:
@@ -172,6 +174,7 @@ class DnsParentView:
         keys, trust = known
         ttl = max(answer.ttl for answer in answers)
         why = ""
+        made_after: list[int] = []
         faults = []
         for server, answer in zip(servers, answers, strict=True):
             if isinstance(keys, Insecure):
@@ -180,6 +183,7 @@ class DnsParentView:
             worth = delegation(zone, answer.rrsets, keys, int(self._wall()))
             if isinstance(worth, Delegated):
                 ttl = max(ttl, worth.signed.original_ttl)
+                made_after.append(worth.signed.inception)
                 if {one.to_digestable() for one in worth.ds} != answer.rdatas:
                     faults.append(f"{server.name}: it gives a DS and does not answer with it")
             elif isinstance(worth, Bogus):
@@ -198,6 +202,8 @@ class DnsParentView:
             servers=tuple(server.name for server in servers),
             trust=trust,
             why=why,
+            # Without an anchor anybody may have signed, with any dates.
+            made_after=max(made_after, default=None) if trust is Trust.VALIDATED else None,
         )
 
     # --- the parent's keys ----------------------------------------------------------------

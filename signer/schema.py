@@ -1,6 +1,16 @@
 """The tables of the state database. A change of them is a new VERSION and a migration."""
 
-VERSION = 2
+VERSION = 3
+
+_SURE_CLOCK = """
+-- When the wall clock was last disciplined, in Unix and in lived seconds.
+CREATE TABLE sure_clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    wall INTEGER NOT NULL,
+    lived REAL NOT NULL,
+    boot_id TEXT NOT NULL
+) STRICT;
+"""
 
 _DENIALS_AND_FOREIGN = """
 -- Kinds of denial of existence that are published or may be cached; '' is NSEC.
@@ -68,6 +78,7 @@ CREATE TABLE key_records (
 
 """
     + _DENIALS_AND_FOREIGN
+    + _SURE_CLOCK
     + """
 CREATE TABLE tags_used (
     zone TEXT NOT NULL,
@@ -190,5 +201,12 @@ INSERT OR IGNORE INTO observations
 DELETE FROM observations WHERE what IN ('first:', 'published', 'ds');
 """
 
+_SURE_OF_LAST_READING = """
+INSERT INTO sure_clock SELECT 1, wall, lived, boot_id FROM clock WHERE synchronised;
+"""
+
 #: From each earlier version to the one after it: statements that run in one transaction.
-MIGRATIONS = {1: (_NEW_COLUMNS, _DENIALS_AND_FOREIGN, _EVIDENCE_BY_RECORD)}
+MIGRATIONS = {
+    1: (_NEW_COLUMNS, _DENIALS_AND_FOREIGN, _EVIDENCE_BY_RECORD),
+    2: (_SURE_CLOCK, _SURE_OF_LAST_READING),
+}

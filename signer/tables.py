@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import attrs
 import dns.name
 
-from signer.elapsed import Lived, Reading
+from signer.elapsed import Lived, Reading, Sure
 
 _VERSIONS_KEPT = 100
 
@@ -197,7 +197,12 @@ def load_lived(db: sqlite3.Connection) -> Lived | None:
     if row is None:
         return None
     wall, boot, boot_id, synchronised, lived = row
-    return Lived(Reading(wall, boot, boot_id, bool(synchronised)), lived)
+    sure = db.execute("SELECT wall, lived, boot_id FROM sure_clock").fetchone()
+    return Lived(
+        Reading(wall, boot, boot_id, bool(synchronised)),
+        lived,
+        sure=None if sure is None else Sure(*sure),
+    )
 
 
 def save_lived(db: sqlite3.Connection, lived: Lived) -> None:
@@ -206,6 +211,10 @@ def save_lived(db: sqlite3.Connection, lived: Lived) -> None:
         "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?, ?)",
         (reading.wall, reading.boot, reading.boot_id, reading.synchronised, lived.seconds),
     )
+    if lived.sure is not None:
+        db.execute(
+            "INSERT OR REPLACE INTO sure_clock VALUES (1, ?, ?, ?)", attrs.astuple(lived.sure)
+        )
 
 
 # --- audit ------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def test_the_parents_own_keys(org: SignedParent) -> None:
     assert isinstance(found, Seen)
     assert [int.from_bytes(ds[:2], "big") for ds in found.common] == [11111]
     assert found.believed == "signed by the parent's own keys, not anchored"
+    assert found.made_after is None
 
 
 @pytest.mark.parametrize("records", [WITH_DS, WITHOUT_DS], ids=["with a DS", "without"])
@@ -234,6 +235,7 @@ def test_an_anchored_parent(org: SignedParent) -> None:
     found = asked(org.answer, anchors=[org.anchor])
     assert trust(found) is Trust.VALIDATED
     assert isinstance(found, Seen)
+    assert found.made_after == NOW - 3600, "the inception of its signature"
 
 
 @pytest.mark.parametrize("denial", [{}, {"nsec3": (0, b"", False)}], ids=["NSEC", "NSEC3"])

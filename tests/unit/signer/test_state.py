@@ -10,7 +10,7 @@ import dns.name
 import pytest
 
 from signer import keytables, schema, tables
-from signer.elapsed import Lived, Reading
+from signer.elapsed import Lived, Reading, Sure
 from signer.keyset import Goal, Key, KeySet, Record, RecordKind, Role, State
 from signer.state import StateDatabase, StateError
 from signer.tables import Observation, Version
@@ -107,7 +107,7 @@ def test_since_when_a_thing_is_seen_stays_while_it_stays(database: StateDatabase
 
 
 def test_small_tables(database: StateDatabase) -> None:
-    lived = Lived(Reading(1, 2.5, "boot", True), 3.5)
+    lived = Lived(Reading(1, 2.5, "boot", True), 3.5, sure=Sure(1, 3.5, "boot"))
 
     def step(db: sqlite3.Connection) -> None:
         tables.save_lived(db, lived)
@@ -183,6 +183,9 @@ def test_a_database_of_the_first_version_is_carried_over(tmp_path: Path) -> None
     assert Observation("shown", f"{'a' * 64} DNSKEY", 1, 7.0) in seen
     assert Observation("shown", f"{'a' * 64} DS", 1, 8.0) in seen
     assert Observation("first:shown", f"block {'a' * 64} ZRRSIG", 12, 6.0) in seen
+    lived = database.run_blocking(tables.load_lived)
+    assert lived is not None
+    assert lived.sure == Sure(1000, 3.5, "boot")
     database.run_blocking(lambda db: keytables.save_keyset(db, keyset))
     assert database.run_blocking(lambda db: keytables.load_keyset(db, ZONE)) == keyset
     database.close()
@@ -224,6 +227,11 @@ CREATE TABLE observations (
     zone TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, value INTEGER NOT NULL,
     since REAL NOT NULL, PRIMARY KEY (zone, what, subject)
 ) STRICT;
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1), wall INTEGER NOT NULL, boot REAL NOT NULL,
+    boot_id TEXT NOT NULL, synchronised INTEGER NOT NULL, lived REAL NOT NULL
+) STRICT;
+INSERT INTO clock VALUES (1, 1000, 2.5, 'boot', 1, 3.5);
 INSERT INTO zones (zone) VALUES ('example.org.');
 INSERT INTO keys VALUES ('example.org.', '{KEY}', 'CSK', x'0101030d{"01" * 64}', 1, 0);
 INSERT INTO key_records VALUES ('example.org.', '{KEY}', 'DNSKEY', 'omnipresent', 5, 60);
