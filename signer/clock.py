@@ -1,7 +1,9 @@
 """Time, as the signer sees it: the wall clock dates signatures, the boot clock measures waits."""
 
 import ctypes
+import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -38,16 +40,30 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def boot_id(self) -> str:
-        try:
-            return _BOOT_ID.read_text(encoding="ascii").strip()
-        except OSError:
-            # Without an id no two runs count as one start, which is the careful reading.
-            return f"unknown-{time.monotonic_ns()}"
+        return _boot_id()
 
     def synchronised(self) -> bool:
-        try:
-            adjtimex = ctypes.CDLL(None).adjtimex
-        except (OSError, AttributeError):
+        adjtimex = _adjtimex()
+        if adjtimex is None:
             return False
-        state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        state = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
         return 0 <= state < _TIME_ERROR
+
+
+@functools.cache
+def _boot_id() -> str:
+    """No process outlives the start of the machine that it is of."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        # Without an id no two runs count as one start, which is the careful reading.
+        return f"unknown-{time.monotonic_ns()}"
+
+
+@functools.cache
+def _adjtimex() -> Callable[..., int] | None:
+    try:
+        found: Callable[..., int] = ctypes.CDLL(None).adjtimex
+    except (OSError, AttributeError):
+        return None
+    return found
