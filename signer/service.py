@@ -629,4 +629,4 @@ class ZoneSigner:
 
     async def audit(self, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """The zone's audit trail, oldest first."""
-        return await self._database.run(lambda db: tables.audit_log(db, [self.origin], limit))
+        return await self._database.run(lambda db: tables.audit_log(db, self.origin, limit))

@@ -2,15 +2,20 @@
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import attrs
 
 from keystore.durable import private_directory
 from signer import schema
 
 T = TypeVar("T")
+# Steps that one transaction takes along, and its fsync: what waits meanwhile is the next one's.
+_MOST_TOGETHER = 500
 
 
 class StateError(Exception):
@@ -26,14 +31,25 @@ class StateError(Exception):
         return f"{self.place}: {self.message}; {self.remedy}"
 
 
+@attrs.frozen(eq=False)
+class _Step:
+    """What somebody waits for."""
+
+    function: Callable[[sqlite3.Connection], Any]
+    done: Future[Any] = attrs.field(factory=Future)
+
+
 class StateDatabase:
-    """`write` and `read` take a function of the connection; it runs in the one thread that
-    ever touches it, in a transaction of its own. Raise StateError."""
+    """`run` and `run_blocking` take a function of the connection; it runs in the one thread
+    that ever touches it, all of it or nothing. Steps that wait at the same time share a
+    transaction, so that many zones share an fsync; one that fails is taken back alone. Raise
+    StateError."""
 
     def __init__(self, path: Path) -> None:
         """Open, or create with mode 0600. Raises StateError."""
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
+        self._waiting: deque[_Step] = deque()
         try:
             self._connection = self._thread.submit(self._open).result()
         except BaseException:
@@ -98,40 +114,89 @@ class StateDatabase:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return StateError(str(self.path), f"can't be used ({reason})", "see to disk and rights")
 
-    def _transaction(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            try:
-                return self._attempt(step)
-            except sqlite3.OperationalError as error:
-                if not _no_room(error):
-                    raise
-                # The log of changes can't grow. What is in it fits into the database, most
-                # of whose pages are there already; then the log begins anew.
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                return self._attempt(step)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
+    def _submit(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        step = _Step(function)
+        self._waiting.append(step)
+        # Each call finds the steps that came until then, or that one before it took them.
+        self._thread.submit(self._work)
+        return step.done
 
-    def _attempt(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+    def _work(self) -> None:
+        steps: list[_Step] = []
+        while self._waiting and len(steps) < _MOST_TOGETHER:
+            step = self._waiting.popleft()
+            if step.done.set_running_or_notify_cancel():
+                steps.append(step)
+        if not steps:
+            return
         try:
-            result = step(connection)
-            connection.execute("COMMIT")
+            results = self._together(steps)
+        except BaseException as error:  # noqa: BLE001 - it is for those who wait
+            for step in steps:
+                step.done.set_exception(self._told(error))
+            return
+        for step, value, failure in results:
+            if failure is None:
+                step.done.set_result(value)
+            else:
+                step.done.set_exception(failure)
+
+    def _together(self, steps: list[_Step]) -> list[tuple[_Step, object, BaseException | None]]:
+        try:
+            return self._attempt(steps)
+        except sqlite3.OperationalError as error:
+            if not _no_room(error):
+                raise
+            # The log of changes can't grow. What is in it fits into the database, most of whose
+            # pages are there already; then the log begins anew.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return self._attempt(steps)
+
+    def _attempt(self, steps: list[_Step]) -> list[tuple[_Step, object, BaseException | None]]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [(step, *self._one(step.function)) for step in steps]
+            self._connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
-        return result
+        return results
+
+    def _one(
+        self, function: Callable[[sqlite3.Connection], T]
+    ) -> tuple[T | None, BaseException | None]:
+        """What came of one step, or why it was taken back. Raises what ends the transaction."""
+        connection = self._connection
+        connection.execute("SAVEPOINT step")
+        try:
+            value = function(connection)
+        except Exception as error:
+            if not connection.in_transaction or (
+                isinstance(error, sqlite3.Error) and _no_room(error)
+            ):
+                # SQLite may have rolled all of it back (a full disk, for one).
+                raise
+            connection.execute("ROLLBACK TO step")
+            connection.execute("RELEASE step")
+            return None, self._told(error)
+        connection.execute("RELEASE step")
+        return value, None
+
+    def _told(self, error: BaseException) -> BaseException:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        told = self._error(error)
+        told.__cause__ = error
+        return told
 
     async def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        """One transaction: all of it on disk when this returns, or none of it."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._transaction, step)
+        """All of it on disk when this returns, or none of it."""
+        return await asyncio.wrap_future(self._submit(step))
 
     def run_blocking(self, step: Callable[[sqlite3.Connection], T]) -> T:
         """The same for callers without an event loop."""
-        return self._thread.submit(self._transaction, step).result()
+        return self._submit(step).result()
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy, for a backup, while this one is in use. Raises StateError."""

@@ -1,9 +1,12 @@
 """The state database."""
 
+import asyncio
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import dns.name
@@ -82,9 +85,9 @@ def test_the_audit_log_can_only_grow(database: StateDatabase) -> None:
     for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'nobody'"):
         with pytest.raises(StateError, match="append-only"):
             database.run_blocking(lambda db, statement=statement: db.execute(statement))
-    log = database.run_blocking(lambda db: tables.audit_log(db, [ZONE]))
+    log = database.run_blocking(lambda db: tables.audit_log(db, ZONE))
     assert [entry.action for entry in log] == ["generate", "hold"]
-    assert database.run_blocking(lambda db: tables.audit_log(db, [OTHER])) == ()
+    assert database.run_blocking(lambda db: tables.audit_log(db, OTHER)) == ()
 
 
 def test_since_when_a_thing_is_seen_stays_while_it_stays(database: StateDatabase) -> None:
@@ -268,3 +271,54 @@ def test_a_log_of_changes_that_can_not_grow_begins_anew(tmp_path: Path) -> None:
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT highest_ttl FROM zones").fetchone() == (999,)
     database.close()
+
+
+def test_steps_that_wait_together_share_a_transaction_and_fail_alone(
+    database: StateDatabase,
+) -> None:
+    """A slow step lets the others gather behind it; the failure of one takes nothing of the
+    rest back."""
+    began, go = threading.Event(), threading.Event()
+    commits: list[str] = []
+
+    def slow(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+        began.set()
+        assert go.wait(30)
+
+    def reserve(serial: int) -> Callable[[sqlite3.Connection], None]:
+        def step(db: sqlite3.Connection) -> None:
+            tables.reserve_serial(db, ZONE, f"block{serial}", serial)
+            if serial == 2:
+                raise ValueError("the second")
+
+        return step
+
+    async def run() -> list[BaseException | None]:
+        first = asyncio.ensure_future(database.run(slow))
+        await asyncio.to_thread(began.wait, 30)
+        rest = [asyncio.ensure_future(database.run(reserve(serial))) for serial in (1, 2, 3)]
+        await asyncio.sleep(0)
+        go.set()
+        return await asyncio.gather(first, *rest, return_exceptions=True)
+
+    outcome = asyncio.run(run())
+    assert [type(one) for one in outcome] == [type(None), type(None), ValueError, type(None)]
+    assert commits == ["COMMIT", "COMMIT"]
+    reserved = database.run_blocking(
+        lambda db: [tables.reserved_serial(db, ZONE, f"block{serial}") for serial in (1, 2, 3)]
+    )
+    assert reserved == [1, None, 3]
+
+
+def test_a_transaction_that_cannot_be_committed_is_said_to_all_who_wait(
+    database: StateDatabase,
+) -> None:
+    def orphan(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA defer_foreign_keys = ON")
+        db.execute("INSERT INTO denials VALUES ('nowhere.', '', 'hidden', 0, 0, 0)")
+
+    with pytest.raises(StateError, match="FOREIGN KEY"):
+        database.run_blocking(orphan)
+    database.run_blocking(lambda db: tables.reserve_serial(db, ZONE, "block", 7))
+    assert database.run_blocking(lambda db: tables.reserved_serial(db, ZONE, "block")) == 7
