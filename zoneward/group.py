@@ -53,7 +53,7 @@ class NameGroup:
         plan: GroupPlan,
         signer: ZoneSigner | None,
         tasks: Mapping[str, ZoneTask],
-        moved: Callable[[], None],
+        moved: Callable[[NameGroup], None],
         verifying: asyncio.Lock,
         *,
         servers: bool = True,
@@ -152,7 +152,7 @@ class NameGroup:
             else:
                 break
         self._started = True
-        self._moved()
+        self._moved(self)
         if self.signer.held is not None:
             self._say(f"held at its start: {self.signer.held}")
 
@@ -176,7 +176,7 @@ class NameGroup:
             now, due = datetime.now(UTC), signer.next_due()
             self._still_due = self._still_due + 1 if due is not None and due <= now else 0
             self._quiet_until = now + timedelta(seconds=quiet(self._still_due))
-            self._moved()
+            self._moved(self)
 
     async def _hear_servers(self) -> None:
         """Before a zone that is new here gets keys: a server may know it from a life whose

@@ -36,6 +36,7 @@ from zones.watch import DirectoryWatch
 from zoneward import logging
 from zoneward.configuration import BlockPlan, ManagerPlan, shared
 from zoneward.couriers import Couriers
+from zoneward.duetimes import DueTimes
 from zoneward.group import RETRY, GroupPlan, NameGroup
 from zoneward.notify import Change, Notifier
 from zoneward.refusal import one_line
@@ -83,6 +84,9 @@ class Manager:
         self._verifying = asyncio.Lock()
         self._background: set[asyncio.Task[object]] = set()
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
+        self._due: DueTimes[NameGroup] = DueTimes()
+        # Groups whose time may be another than `_due` has.
+        self._moved: set[NameGroup] = set()
         self.rearm = asyncio.Event()
 
     # --- bringing in line with a plan --------------------------------------------------
@@ -96,7 +100,9 @@ class Manager:
             for origin in [
                 name for name, group in self.groups.items() if wanted.get(name) != group.plan
             ]:
-                await self.groups.pop(origin).stop()
+                group = self.groups.pop(origin)
+                await group.stop()
+                self._touch(group)
             self.broken.clear()
             await self._apply_blocks(plan, members)
             fresh = [
@@ -109,7 +115,6 @@ class Manager:
                 self.groups[group.origin] = group
                 group.launch()
             self._follow(plan)
-            self.rearm.set()
 
     async def _wanted(
         self, plan: ManagerPlan
@@ -247,13 +252,20 @@ class Manager:
                 plan.origin, spec.path, reload=spec.reload, watch=self._watch, executor=self._work
             )
             tasks[block_id] = ZoneTask(
-                block_id, source, str(spec.path), keeper, signer, self._work, self._published
+                block_id,
+                source,
+                str(spec.path),
+                keeper,
+                signer,
+                self._work,
+                self._published,
+                passed=self._passed,
             )
         return NameGroup(
             plan,
             signer,
             tasks,
-            self.rearm.set,
+            self._touch,
             self._verifying,
             servers=self._servers_may_know(),
         )
@@ -356,21 +368,29 @@ class Manager:
 
     def next_due(self) -> datetime | None:
         """When `ring` is due."""
-        return min(
-            (due for group in self.groups.values() if (due := group.due()) is not None),
-            default=None,
-        )
+        for group in self._moved:
+            running = self.groups.get(group.origin) is group
+            self._due.set(group, group.due() if running else None)
+        self._moved.clear()
+        return self._due.earliest()
 
     async def ring(self, ring: Ring) -> None:
-        """An alarm: every zone whose time has come does what is due; all of them look at
-        their keys after the clock jumped or the machine slept."""
-        now = datetime.now(UTC)
-        for group in self.groups.values():
-            due = group.due()
-            if ring.reason != "due" or (due is not None and due <= now):
-                group.ring()
-        # Due times are of whole seconds: one that rang a little early is due again.
+        """An alarm: every zone whose time has come does what is due, and says when that is
+        done; all of them look at their keys after the clock jumped or the machine slept."""
+        due = self._due.take(datetime.now(UTC))
+        for group in due if ring.reason == "due" else list(self.groups.values()):
+            group.ring()
         self.rearm.set()
+
+    def _touch(self, group: NameGroup) -> None:
+        self._moved.add(group)
+        self.rearm.set()
+
+    def _passed(self, task: ZoneTask) -> None:
+        """A pass has ended: what its keys wait for may be something else."""
+        group = self.groups.get(task.origin)
+        if group is not None:
+            self._touch(group)
 
     def tasks(self) -> Iterable[ZoneTask]:
         return (task for group in self.groups.values() for task in group.tasks.values())
@@ -379,7 +399,6 @@ class Manager:
         block, zone = self._blocks.get(task.block), task.keeper.current
         if block is not None and zone is not None:
             self._tell(block, task.origin, zone.serial)
-        self.rearm.set()
 
     def _tell(self, block: _Block, origin: dns.name.Name, serial: int) -> None:
         self._notifier.tell(Change(name_wire(str(origin)), serial, block.key))
@@ -395,28 +414,27 @@ class Manager:
         if group.signer is None:
             group.tasks[block].server_holds(serial, foreign=foreign)
             return
-        task = asyncio.create_task(
-            self._take_note(group.signer, group.tasks[block], serial, foreign)
-        )
+        task = asyncio.create_task(self._take_note(group, group.signer, block, serial, foreign))
         self._background.add(task)
         task.add_done_callback(self._observed_done)
 
     async def _take_note(
-        self, signer: ZoneSigner, task: ZoneTask, serial: int, foreign: bool
+        self, group: NameGroup, signer: ZoneSigner, block: str, serial: int, foreign: bool
     ) -> None:
-        if await signer.observed(task.block, serial, foreign=foreign):
+        task = group.tasks[block]
+        if await signer.observed(block, serial, foreign=foreign):
             _log.warning(
                 f"zone {task.origin}: the server holds a serial {serial} that is not of this "
                 "state; signing anew above it",
-                block=task.block,
+                block=block,
             )
             task.ask()
+        self._touch(group)
 
     def _observed_done(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("an observation was lost", reason=one_line(error))
-        self.rearm.set()
 
 
 def _auto_spec(

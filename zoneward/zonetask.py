@@ -53,7 +53,10 @@ class ZoneTask:
         signer: ZoneSigner | None,
         executor: Executor,
         published: Callable[[ZoneTask], None],
+        *,
+        passed: Callable[[ZoneTask], None] = lambda _: None,
     ) -> None:
+        """`passed` is called when a pass has ended, whatever came of it."""
         self.block = block
         self.place = place
         self.keeper = keeper
@@ -68,6 +71,7 @@ class ZoneTask:
         self._source = source
         self._executor = executor
         self._published = published
+        self._passed = passed
         self._wake = asyncio.Event()
         self._load = True
         # A restart looks at everything once: the policy may have changed while it was down.
@@ -194,6 +198,7 @@ class ZoneTask:
                 line = self._fail(one_line(error))
                 _log.debug("where it happened", exc_info=error)
                 self._retry(load, scope)
+            self._passed(self)
             self._answer(waiters, line)
 
     def _answer(self, waiters: list[asyncio.Future[str]], line: str) -> None:
