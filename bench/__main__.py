@@ -5,9 +5,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import batch, lines, memory, queries, work
+from bench import batch, lines, manyzones, memory, queries, work
 
-PARTS = ("queries", "signing", "verifying", "loading", "memory", "lines")
+PARTS = ("queries", "signing", "verifying", "loading", "memory", "manyzones", "lines")
 
 
 def records_of(zone: Path) -> int:
@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("--names", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="of load a server a round")
+    parser.add_argument("--zones", type=int, default=10_000, help="of manyzones")
+    parser.add_argument("--rest", type=float, default=120.0, help="seconds at rest of manyzones")
     chosen = parser.parse_args()
     parts = chosen.only or PARTS
     with tempfile.TemporaryDirectory(prefix="zoneward-bench-") as name:
@@ -47,6 +49,8 @@ def main() -> None:
             batch.timed([*sign, str(small), "-o", str(small_signed)], folder)
             zones = {records_of(small_signed): small_signed, records_of(signed): signed}
             print(memory.run(zones, folder / "memory"))
+        if "manyzones" in parts:
+            print(manyzones.run(folder / "manyzones", chosen.zones, chosen.rest))
         if "lines" in parts:
             print(lines.run())
 

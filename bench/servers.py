@@ -35,6 +35,10 @@ class Usage:
     user: float
     system: float
 
+    @property
+    def whole(self) -> float:
+        return self.user + self.system
+
     def since(self, before: "Usage") -> "Usage":
         return Usage(self.user - before.user, self.system - before.system)
 
@@ -62,6 +66,16 @@ def usage(pid: int) -> Usage:
         user += int(fields[11])
         system += int(fields[12])
     return Usage(user / tick, system / tick)
+
+
+def settled(pid: int, *, window: float = 3.0, share: float = 0.03) -> float:
+    """Wait until a process has used less than `share` of a core for `window` seconds; the
+    moment at which that began, on the monotonic clock."""
+    while True:
+        began, before = time.monotonic(), usage(pid).whole
+        time.sleep(window)
+        if usage(pid).whole - before < window * share:
+            return began
 
 
 def resident_bytes(pid: int) -> int:
@@ -110,16 +124,17 @@ def _pin(pid: int) -> None:
             os.sched_setaffinity(int(task.name), {SERVER_CORE})
 
 
-def _child_that_serves(supervisor: int) -> int:
+def child_that(verb: str, supervisor: int) -> int:
+    """The child of `zoneward run` that serves or manages."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().split(b"\0")
             parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            if b"serve" in arguments and int(parent) == supervisor:
+            if verb.encode() in arguments and int(parent) == supervisor:
                 return int(entry.name)
-    raise SystemExit("bench: zoneward run has no serving child")
+    raise SystemExit(f"bench: zoneward run has no child that is to {verb}")
 
 
 @contextlib.contextmanager
@@ -133,7 +148,7 @@ def _started(name: str, command: list[str], folder: Path, port: int) -> Iterator
                 _wait(port, process, name)
             else:
                 time.sleep(0.5)
-            serving = _child_that_serves(process.pid) if name == "zoneward" else process.pid
+            serving = child_that("serve", process.pid) if name == "zoneward" else process.pid
             _pin(serving)
             yield Running(name, serving, port)
         finally:
@@ -185,7 +200,7 @@ zone:
     zonefile-sync: -1
     journal-content: none
 """)
-    return [_path("knotd"), "-c", str(folder / "knot.conf")]
+    return [program("knotd"), "-c", str(folder / "knot.conf")]
 
 
 def _nsd(zone: Path, folder: Path, port: int) -> list[str]:
@@ -208,7 +223,7 @@ zone:
     name: {ORIGIN}
     zonefile: "{zone}"
 """)
-    return [_path("nsd"), "-d", "-c", str(folder / "nsd.conf")]
+    return [program("nsd"), "-d", "-c", str(folder / "nsd.conf")]
 
 
 def _bind(zone: Path, folder: Path, port: int) -> list[str]:
@@ -226,7 +241,7 @@ options {{
 controls {{ }};
 zone "{ORIGIN}" {{ type primary; file "{zone}"; notify no; }};
 """)
-    return [_path("named"), "-f", "-n", "1", "-c", str(folder / "named.conf")]
+    return [program("named"), "-f", "-n", "1", "-c", str(folder / "named.conf")]
 
 
 def _echo(_zone: Path, _folder: Path, port: int) -> list[str]:
@@ -234,7 +249,7 @@ def _echo(_zone: Path, _folder: Path, port: int) -> list[str]:
     return [str(binary), f"127.0.0.1:{port}"]
 
 
-def _path(program: str) -> str:
+def program(program: str) -> str:
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
         raise SystemExit(f"bench: {program} is missing: run `make peers`")

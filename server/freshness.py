@@ -9,6 +9,9 @@ import attrs
 
 # Never seconds apart from a busy loop, never so rare that a lost NOTIFY is noticed.
 _SHORTEST_POLL, _LONGEST_POLL = 1.0, 30.0
+# NOTIFY says at once what is new: these questions are for one that was lost.
+_POLLS_A_SECOND = 5
+_SHORTEST_RETRY, _RETRIES_A_SECOND = 2.0, 50
 
 
 @attrs.frozen
@@ -36,9 +39,17 @@ def valid_until(last_contact: int, expire: int, earliest_expiration: int | None)
     return end if earliest_expiration is None else min(end, earliest_expiration)
 
 
-def poll_interval(expire: int) -> float:
-    """Seconds between two questions for a zone: three chances before the copy expires."""
-    return max(_SHORTEST_POLL, min(_LONGEST_POLL, expire / 3))
+def poll_interval(expire: int, zones: int = 1) -> float:
+    """Seconds between two questions for a zone: three chances before the copy expires. `zones`
+    is how many of the same manager are told of by NOTIFY: all of them ask no more than some
+    questions a second."""
+    longest = max(_LONGEST_POLL, zones / _POLLS_A_SECOND)
+    return max(_SHORTEST_POLL, min(longest, expire / 3))
+
+
+def retry_interval(zones: int = 1) -> float:
+    """Seconds until a zone that could not be had is asked for again; `zones` as above."""
+    return max(_SHORTEST_RETRY, zones / _RETRIES_A_SECOND)
 
 
 def believable_contact(stored: int | None, now: int) -> int:

@@ -21,7 +21,7 @@ from corefile.secrets import SecretError
 from engine import EngineError, TsigKey, Zone
 from server.compile import BlockData
 from server.copies import DAMAGED, Copy, CopyStore
-from server.freshness import Timers, believable_contact, poll_interval, valid_until
+from server.freshness import Timers, believable_contact, poll_interval, retry_interval, valid_until
 from server.members import CatalogError, members
 from server.transfer import Connection, Received
 
@@ -32,7 +32,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 # How old a contact on disk may get before it is written again.
 _CONTACT_GRAIN = 5
 _CATALOG_POLL = 30.0
-_ZONE_RETRY = 2.0
+# Questions that fall into so many seconds are asked one after the other.
+_TOGETHER = 0.5
 _QUIET_ATTEMPTS = 4
 TROUBLE = (SecretError, OSError, EOFError, EngineError, TimeoutError, CatalogError, ValueError)
 
@@ -232,7 +233,7 @@ class Subscription:
         if now >= self._catalog_due or self._catalog_name in told:
             await self._follow_catalog()
         for origin, entry in list(self.followed.items()):
-            if now >= entry.due or origin in told:
+            if now + _TOGETHER >= entry.due or origin in told:
                 await self._follow_zone(origin, entry)
 
     async def _follow_catalog(self) -> None:
@@ -264,6 +265,8 @@ class Subscription:
     async def _follow_zone(self, origin: str, entry: Followed) -> None:
         loop = asyncio.get_running_loop()
         before = entry.contact
+        # Only the manager on this machine sends NOTIFY.
+        told = len(self.followed) if isinstance(self._where, Path) else 1
         try:
             received = await self._ask(origin, entry.zone)
             entry.contact = int(time.time())
@@ -278,7 +281,7 @@ class Subscription:
                 # A zone that is new to the catalog may have to be signed first.
                 level = logging.INFO if entry.zone is None else logging.WARNING
                 _log.log(level, "zone %s of block %s: %s", origin, self.block.id, error)
-            entry.due = loop.time() + _ZONE_RETRY
+            entry.due = loop.time() + retry_interval(told)
             return
         entry.problem = None
         if received is not None:
@@ -288,7 +291,7 @@ class Subscription:
         elif entry.zone is not None:
             await self._keep_contact(origin, entry)
         expire = entry.timers.expire if entry.timers is not None else 0
-        entry.due = loop.time() + poll_interval(expire)
+        entry.due = loop.time() + poll_interval(expire, told)
 
     def _show(self, origin: str, entry: Followed, zone: Zone) -> None:
         """Raises EngineError or ValueError; what was served is served on then."""

@@ -1,6 +1,7 @@
 """Telling the server on this machine that zones have new versions (RFC 1996).
 
-A lost NOTIFY only delays: the server asks by itself every half minute.
+A lost NOTIFY only delays: the server asks by itself every half minute, and more rarely where it
+has hundreds of zones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from zoneward import logging
 
 # For a whole exchange, in seconds.
 PATIENCE = 5.0
+# How long after one that failed, in seconds.
+RETRY = 1.0
 
 _LENGTH = struct.Struct("!H")
 _log = logging.get("notify")
@@ -50,19 +53,30 @@ class Notifier:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            changes, self._waiting = list(self._waiting.values()), {}
             try:
-                await self._send(changes)
+                await self._send()
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
-                _log.debug("the server can't be told now; it will ask", socket=self._path)
+                _log.debug("the server is slow to be told; tried again", socket=self._path)
+                self._wake.set()
+                await asyncio.sleep(RETRY)
 
-    async def _send(self, changes: list[Change]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(str(self._path))
+    async def _send(self) -> None:
+        """All that waits. What was not taken waits on."""
         try:
-            for change in changes:
+            async with asyncio.timeout(PATIENCE):
+                reader, writer = await asyncio.open_unix_connection(str(self._path))
+        except (OSError, TimeoutError):
+            # A server that comes up asks for everything.
+            _log.debug("there is no server to be told", socket=self._path)
+            self._waiting.clear()
+            return
+        try:
+            while self._waiting:
+                which, change = next(iter(self._waiting.items()))
                 async with asyncio.timeout(PATIENCE):
                     await _exchange(change, reader, writer)
+                if self._waiting.get(which) is change:
+                    del self._waiting[which]
         finally:
             writer.close()
 

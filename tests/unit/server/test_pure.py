@@ -8,7 +8,7 @@ import pytest
 
 from server.consolidate import Consolidator
 from server.counters import DURATION_BUCKETS, SIZE_BUCKETS
-from server.freshness import Timers, believable_contact, poll_interval, valid_until
+from server.freshness import Timers, believable_contact, poll_interval, retry_interval, valid_until
 from server.logs import Formatter, harmless
 from server.parts import Consolidation
 
@@ -39,6 +39,17 @@ def test_contacts_on_disk() -> None:
 @pytest.mark.parametrize(("expire", "seconds"), [(604800, 30), (30, 10), (6, 2), (1, 1), (0, 1)])
 def test_three_chances_before_a_copy_expires(expire: int, seconds: float) -> None:
     assert poll_interval(expire) == seconds
+
+
+@pytest.mark.parametrize(
+    ("zones", "poll", "retry"), [(1, 30, 2), (100, 30, 2), (150, 30, 3), (10_000, 2000, 200)]
+)
+def test_many_zones_that_notify_tells_of_are_asked_for_more_rarely(
+    zones: int, poll: float, retry: float
+) -> None:
+    assert poll_interval(604800, zones) == poll
+    assert retry_interval(zones) == retry
+    assert poll_interval(30, zones) == 10, "a copy that expires soon is asked for in time"
 
 
 def test_timers_of_an_soa() -> None:
