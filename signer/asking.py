@@ -43,13 +43,21 @@ class Silent:
 
 
 async def ask(
-    name: dns.name.Name, rtype: dns.rdatatype.RdataType, address: str, port: int, timeout: float
+    name: dns.name.Name,
+    rtype: dns.rdatatype.RdataType,
+    address: str,
+    port: int,
+    timeout: float,
+    *,
+    paced: bool = True,
 ) -> Answered | Silent:
-    """Never raises for what a network or a server can do; `timeout` in seconds."""
+    """Never raises for what a network or a server can do; `timeout` in seconds. `paced`: the
+    server is somebody else's, and gets no more than some questions a second."""
     where = f"{address} port {port}"
     query = dns.message.make_query(name, rtype, want_dnssec=True, payload=_PAYLOAD)
     query.flags &= ~dns.flags.RD
-    await _PACE.turn(address)
+    if paced:
+        await _PACE.turn(address)
     try:
         response, _ = await dns.asyncquery.udp_with_fallback(
             query, address, timeout=timeout, port=port, ignore_unexpected=True

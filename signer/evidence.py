@@ -11,8 +11,9 @@ import dns.name
 from signer import sightings, tables
 from signer.clock import Clock
 from signer.ds import named_by
-from signer.elapsed import Lived, Reading, since, witnessed
+from signer.elapsed import Lived, since
 from signer.keyset import KeySet, RecordKind, State
+from signer.livedtime import LivedTime
 from signer.observations import Observations
 from signer.observer import Shown
 from signer.parent import ParentAnswer, Seen
@@ -81,43 +82,31 @@ class Evidence:
     origin: dns.name.Name
     database: StateDatabase
     clock: Clock
+    time: LivedTime
     _lived: Lived | None = attrs.field(init=False, default=None)
 
-    def reading(self) -> Reading:
-        clock = self.clock
-        return Reading(clock.wall(), clock.boot(), clock.boot_id(), clock.synchronised())
-
     async def lived(self, witness: int | None = None) -> float:
-        """Lived seconds now; written down, so that the next start goes on from here. `witness`
-        is a moment that has passed for certain, in Unix seconds."""
-        reading = self.reading()
-
-        def step(db: sqlite3.Connection) -> Lived:
-            found = since(tables.load_lived(db), reading)
-            if witness is not None:
-                found = witnessed(found, witness)
-            tables.save_lived(db, found)
-            return found
-
-        self._lived = await self.database.run(step)
+        """Lived seconds now. `witness` is a moment that has passed for certain, in Unix
+        seconds."""
+        self._lived = await self.time.now(witness)
         return self._lived.seconds
 
     def now(self) -> float:
         """Lived seconds now, without writing them down."""
-        return 0.0 if self._lived is None else since(self._lived, self.reading()).seconds
+        return 0.0 if self._lived is None else since(self._lived, self.time.reading()).seconds
 
     def until(self, lived: float) -> int:
         """Whole seconds from now until a moment in lived time, at least 0."""
         if self._lived is None:
             return 0
-        now = since(self._lived, self.reading()).seconds
+        now = since(self._lived, self.time.reading()).seconds
         return max(0, math.ceil(lived - now))
 
     def ago(self, lived: float) -> float:
         """Seconds since a moment in lived time."""
         if self._lived is None:
             return 0.0
-        return max(0.0, since(self._lived, self.reading()).seconds - lived)
+        return max(0.0, since(self._lived, self.time.reading()).seconds - lived)
 
     async def gather(
         self,

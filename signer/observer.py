@@ -102,9 +102,11 @@ class DnsServersView:
         timeout: float = 2.0,
         resolver: dns.asyncresolver.Resolver | None = None,
         own: tuple[tuple[str, int], ...] = (),
+        turns: asyncio.Semaphore | None = None,
     ) -> None:
         """`timeout` in seconds, for each address and transport; `own` is where our server on
-        this machine listens."""
+        this machine listens, asked by as many zones at a time as `turns` allows."""
+        self._turns = turns or asyncio.Semaphore()
         self._config = config
         self._own = own
         self._timeout = timeout
@@ -129,12 +131,15 @@ class DnsServersView:
         return _shown(heard)
 
     async def own(self, zone: dns.name.Name) -> frozenset[bytes]:
-        found = await asyncio.gather(
-            *(
-                ask(zone, dns.rdatatype.DNSKEY, address, port, _NEARBY)
-                for address, port in self._own
+        if not self._own:
+            return frozenset()
+        async with self._turns:
+            found = await asyncio.gather(
+                *(
+                    ask(zone, dns.rdatatype.DNSKEY, address, port, _NEARBY, paced=False)
+                    for address, port in self._own
+                )
             )
-        )
         shown = (one.rdatas for one in found if isinstance(one, Answered))
         return frozenset[bytes]().union(*shown)
 

@@ -37,6 +37,7 @@ from signer.firststart import decide
 from signer.hold import Hold
 from signer.keyring import KeyRing
 from signer.keyset import Key, KeySet, RecordKind, State
+from signer.livedtime import LivedTime
 from signer.observations import Observations
 from signer.observer import Nobody, OwnServers, Published, ServersAnswer, ServersView, Shown
 from signer.operations import OperationError
@@ -77,10 +78,12 @@ class ZoneSigner:
         memory: Path | None = None,
         servers: ServersView | None = None,
         courier: Courier | None = None,
+        lived: LivedTime | None = None,
     ) -> None:
         """`memory` is the file of verified signatures; None keeps them in memory only.
         Without `servers` our own server's word is what counts as published; without a
-        `courier` the DS is carried by CDS, or by a person."""
+        `courier` the DS is carried by CDS, or by a person. `lived` is shared by the signers of
+        one database."""
         self.origin = origin.canonicalize()
         self.config = config
         self._database = database
@@ -90,7 +93,7 @@ class ZoneSigner:
         self._memory_path = memory
         self._memory: engine.VerifyMemory | None = None
         self._ring = KeyRing(self.origin, keystore, database, clock, executor)
-        self._evidence = Evidence(self.origin, database, clock)
+        self._evidence = Evidence(self.origin, database, clock, lived or LivedTime(database, clock))
         self._maker = VersionMaker(self.origin, config, database, clock, self._evidence, executor)
         self._executor_of_steps = Executor(self._ring, self._evidence, config.policy)
         self._variants: dict[str, Variant] = {}

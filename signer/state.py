@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -31,12 +32,39 @@ class StateError(Exception):
         return f"{self.place}: {self.message}; {self.remedy}"
 
 
+class _Waiter(Protocol):
+    """A future, of asyncio or of threads."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
 @attrs.frozen(eq=False)
 class _Step:
-    """What somebody waits for."""
+    """What somebody waits for, on a loop or (None) in a thread."""
 
     function: Callable[[sqlite3.Connection], Any]
-    done: Future[Any] = attrs.field(factory=Future)
+    waiter: _Waiter
+    loop: asyncio.AbstractEventLoop | None
+
+
+@attrs.frozen(eq=False)
+class _Done:
+    """What came of a step."""
+
+    step: _Step
+    value: Any = None
+    failure: BaseException | None = None
+
+    def tell(self) -> None:
+        if self.step.waiter.done():
+            # Whoever waited was cancelled.
+            return
+        if self.failure is None:
+            self.step.waiter.set_result(self.value)
+        else:
+            self.step.waiter.set_exception(self.failure)
 
 
 class StateDatabase:
@@ -49,7 +77,10 @@ class StateDatabase:
         """Open, or create with mode 0600. Raises StateError."""
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
+        self._lock = threading.Lock()
         self._waiting: deque[_Step] = deque()
+        # Whether the thread has been asked to look at what waits.
+        self._called = False
         try:
             self._connection = self._thread.submit(self._open).result()
         except BaseException:
@@ -114,63 +145,57 @@ class StateDatabase:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return StateError(str(self.path), f"can't be used ({reason})", "see to disk and rights")
 
-    def _submit(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        step = _Step(function)
-        self._waiting.append(step)
-        # Each call finds the steps that came until then, or that one before it took them.
-        self._thread.submit(self._work)
-        return step.done
+    def _submit(self, step: _Step) -> None:
+        with self._lock:
+            if not self._called:
+                self._thread.submit(self._work)
+                self._called = True
+            self._waiting.append(step)
 
     def _work(self) -> None:
-        steps: list[_Step] = []
-        while self._waiting and len(steps) < _MOST_TOGETHER:
-            step = self._waiting.popleft()
-            if step.done.set_running_or_notify_cancel():
-                steps.append(step)
-        if not steps:
-            return
+        with self._lock:
+            together = min(len(self._waiting), _MOST_TOGETHER)
+            steps = [self._waiting.popleft() for _ in range(together)]
+            self._called = bool(self._waiting)
+            if self._called:
+                self._thread.submit(self._work)
+        # Whose task was cancelled wants nothing any more.
+        steps = [step for step in steps if not step.waiter.done()]
+        if steps:
+            _tell(self._together(steps))
+
+    def _together(self, steps: list[_Step]) -> list[_Done]:
         try:
-            results = self._together(steps)
+            try:
+                return self._attempt(steps)
+            except sqlite3.OperationalError as error:
+                if not _no_room(error):
+                    raise
+                # The log of changes can't grow. What is in it fits into the database, most of
+                # whose pages are there already; then the log begins anew.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return self._attempt(steps)
         except BaseException as error:  # noqa: BLE001 - it is for those who wait
-            for step in steps:
-                step.done.set_exception(self._told(error))
-            return
-        for step, value, failure in results:
-            if failure is None:
-                step.done.set_result(value)
-            else:
-                step.done.set_exception(failure)
+            return [_Done(step, failure=self._told(error)) for step in steps]
 
-    def _together(self, steps: list[_Step]) -> list[tuple[_Step, object, BaseException | None]]:
+    def _attempt(self, steps: list[_Step]) -> list[_Done]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            return self._attempt(steps)
-        except sqlite3.OperationalError as error:
-            if not _no_room(error):
-                raise
-            # The log of changes can't grow. What is in it fits into the database, most of whose
-            # pages are there already; then the log begins anew.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return self._attempt(steps)
-
-    def _attempt(self, steps: list[_Step]) -> list[tuple[_Step, object, BaseException | None]]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            results = [(step, *self._one(step.function)) for step in steps]
-            self._connection.execute("COMMIT")
+            done = [self._one(step) for step in steps]
+            connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-        return results
+        return done
 
-    def _one(
-        self, function: Callable[[sqlite3.Connection], T]
-    ) -> tuple[T | None, BaseException | None]:
+    def _one(self, step: _Step) -> _Done:
         """What came of one step, or why it was taken back. Raises what ends the transaction."""
         connection = self._connection
         connection.execute("SAVEPOINT step")
         try:
-            value = function(connection)
+            value = step.function(connection)
         except Exception as error:
             if not connection.in_transaction or (
                 isinstance(error, sqlite3.Error) and _no_room(error)
@@ -179,9 +204,9 @@ class StateDatabase:
                 raise
             connection.execute("ROLLBACK TO step")
             connection.execute("RELEASE step")
-            return None, self._told(error)
+            return _Done(step, failure=self._told(error))
         connection.execute("RELEASE step")
-        return value, None
+        return _Done(step, value)
 
     def _told(self, error: BaseException) -> BaseException:
         if not isinstance(error, sqlite3.Error):
@@ -192,11 +217,16 @@ class StateDatabase:
 
     async def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
         """All of it on disk when this returns, or none of it."""
-        return await asyncio.wrap_future(self._submit(step))
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        self._submit(_Step(step, waiter, loop))
+        return await waiter
 
     def run_blocking(self, step: Callable[[sqlite3.Connection], T]) -> T:
         """The same for callers without an event loop."""
-        return self._submit(step).result()
+        waiter: Future[T] = Future()
+        self._submit(_Step(step, waiter, None))
+        return waiter.result()
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy, for a backup, while this one is in use. Raises StateError."""
@@ -227,3 +257,21 @@ def _no_room(error: sqlite3.Error) -> bool:
     """A full disk, a quota, a limit on a file's size."""
     # Extended codes have the primary one in their low octet (sqlite.org/rescode.html).
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _tell(done: list[_Done]) -> None:
+    """One call into a loop for all who wait there: each of them wakes it up."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
+    for one in done:
+        if one.step.loop is None:
+            one.tell()
+        else:
+            loops.setdefault(one.step.loop, []).append(one)
+    for loop, theirs in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_tell_all, theirs)
+
+
+def _tell_all(done: list[_Done]) -> None:
+    for one in done:
+        one.tell()

@@ -21,6 +21,7 @@ from keystore.files import FileKeyStore
 from signer.chain import AnswerCache
 from signer.clock import SystemClock
 from signer.config import SignConfig
+from signer.livedtime import LivedTime
 from signer.observer import DnsServersView
 from signer.parent import DnsParentView
 from signer.scheduler import Ring
@@ -43,6 +44,9 @@ from zoneward.refusal import one_line
 from zoneward.state import StateDirectory
 from zoneward.transfer import Shelf, TransferService
 from zoneward.zonetask import ZoneTask
+
+# How many zones ask the server on this machine at the same time, when thousands start.
+_NEARBY = 32
 
 _log = logging.get("manager")
 
@@ -70,6 +74,7 @@ class Manager:
         self.broken: dict[tuple[str, dns.name.Name], str] = {}
         self._blocks: dict[str, _Block] = {}
         self._link = state.read_link()
+        self._lived = LivedTime(database, SystemClock())
         self._keystores: dict[KeystoreConfig, FileKeyStore] = {}
         self._couriers = Couriers(database)
         self._answers = AnswerCache()
@@ -82,6 +87,7 @@ class Manager:
         self.transfer = TransferService(self._serve, self._observed)
         self._applying = asyncio.Lock()
         self._verifying = asyncio.Lock()
+        self._nearby = asyncio.Semaphore(_NEARBY)
         self._background: set[asyncio.Task[object]] = set()
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
         self._due: DueTimes[NameGroup] = DueTimes()
@@ -290,8 +296,9 @@ class Manager:
             DnsParentView(sign.parent, cache=self._answers),
             self._work,
             memory=memory,
-            servers=DnsServersView(sign.observe, own=self._listens(origin)),
+            servers=DnsServersView(sign.observe, own=self._listens(origin), turns=self._nearby),
             courier=self._couriers.courier(origin, sign.registrar, self.plan.directory),
+            lived=self._lived,
         )
 
     def _listens(self, origin: dns.name.Name) -> tuple[tuple[str, int], ...]:
