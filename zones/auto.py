@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -28,11 +27,21 @@ _GROUP = re.compile(r"\{(\d+)\}")
 
 
 @attrs.frozen
+class Listing:
+    """The paths of the files of a directory tree, and of its directories."""
+
+    files: tuple[str, ...]
+    directories: tuple[str, ...]
+
+
+@attrs.frozen
 class Found:
-    """What a directory holds: the zones, and a line for each file that was passed over."""
+    """What a directory holds: the zones, and a line for each file that was passed over; and
+    the listing that this was read from."""
 
     zones: Mapping[dns.name.Name, Path]
     passed_over: tuple[str, ...]
+    listing: Listing
 
 
 @attrs.frozen
@@ -50,7 +59,8 @@ class AutoDirectory:
         """Look now. Raises SourceError when the directory can't be read."""
         zones: dict[dns.name.Name, Path] = {}
         passed_over: list[str] = []
-        for path in self._files():
+        listing = self.listing()
+        for path in map(Path, listing.files):
             # Not anchored, as in CoreDNS.
             match = self.pattern.search(path.name)
             if match is None:
@@ -68,37 +78,59 @@ class AutoDirectory:
                 passed_over.append(f"{path}: {origin} is already loaded from {zones[origin]}")
             else:
                 zones[origin] = path
-        return Found(zones, tuple(passed_over))
+        return Found(zones, tuple(passed_over), listing)
 
-    async def changes(self, watch: DirectoryWatch) -> AsyncIterator[Hint]:
-        """A hint when files may have come or gone, and every `reload`."""
+    async def changes(
+        self, watch: DirectoryWatch, known: Callable[[], Listing | None]
+    ) -> AsyncIterator[Hint]:
+        """A hint when files have come or gone since what is `known`, or while nothing is. Looked
+        at when the directory changed, and every `reload`."""
         wake = asyncio.Event()
         while True:
+            directories = self._to_watch(known())
             with contextlib.ExitStack() as stack:
-                for directory in self._directories():
-                    stack.enter_context(watch.subscribe(directory, wake.set))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), self.reload)
-                wake.clear()
-            yield Hint(str(self.directory))
+                for directory in directories:
+                    stack.enter_context(watch.subscribe(Path(directory), wake.set))
+                # A watch that is given up and taken up again would itself be a change.
+                while directories == self._to_watch(known()):
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(wake.wait(), self.reload)
+                    wake.clear()
+                    there = await asyncio.to_thread(self._listing_or_none)
+                    if there is None or there != known():
+                        yield Hint(str(self.directory))
 
-    def _files(self) -> list[Path]:
-        files: list[Path] = []
+    def _to_watch(self, listing: Listing | None) -> tuple[str, ...]:
+        if listing is None:
+            return (str(self.directory),)
+        return listing.directories[:_MOST_WATCHED]
 
-        def fail(error: OSError) -> None:
-            raise SourceError(
-                str(error.filename),
-                f"can't be read: {error.strerror}",
-                "create the directory and make it readable for the manager",
-            )
+    def _listing_or_none(self) -> Listing | None:
+        try:
+            return self.listing()
+        except SourceError:
+            return None
 
-        for directory, _, names in os.walk(self.directory, onerror=fail):
-            files.extend(path for name in names if (path := Path(directory, name)).is_file())
-        return sorted(files)
-
-    def _directories(self) -> list[Path]:
-        below = (Path(entry[0]) for entry in os.walk(self.directory))
-        return [self.directory, *itertools.islice(below, _MOST_WATCHED)]
+    def listing(self) -> Listing:
+        """Look now. Raises SourceError when a directory can't be read."""
+        files: list[str] = []
+        directories = [str(self.directory)]
+        # It grows while it is gone through.
+        for directory in directories:
+            try:
+                with os.scandir(directory) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            directories.append(entry.path)
+                        elif entry.is_file():
+                            files.append(entry.path)
+            except OSError as error:
+                raise SourceError(
+                    str(error.filename),
+                    f"can't be read: {error.strerror}",
+                    "create the directory and make it readable for the manager",
+                ) from error
+        return Listing(tuple(sorted(files)), tuple(directories))
 
 
 def _expand(template: str, match: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -102,13 +102,15 @@ class FileSource:
         """A hint when the file's or an included file's size, time or inode differ from those
         that were read last."""
         wake = asyncio.Event()
-        with self._watch.subscribe(self.path.parent, wake.set):
+        with self._watch.follow(self.path, self._differs, wake.set, self._reload):
             while True:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), self._reload)
+                await wake.wait()
                 wake.clear()
-                if self._stamp() != self._read:
+                if self._differs():
                     yield Hint(str(self.path))
+
+    def _differs(self) -> bool:
+        return self._stamp() != self._read
 
     async def _rest(self, deadline: float) -> Stamp:
         """Wait until two looks, QUIET apart, see the same."""
@@ -133,7 +135,7 @@ class FileSource:
         entries: list[tuple[str, int, int, int] | None] = []
         for path in (self.path, *self._included):
             try:
-                status = path.stat()
+                status = os.stat(path)  # noqa: PTH116 - of every file, each minute
             except OSError:
                 entries.append(None)
             else:

@@ -28,9 +28,11 @@ PAUSE = 0.5
 PATIENCE = 3.0
 
 # Every version is verified again, whole, this often, in seconds; the first time within
-# REVERIFY_SPREAD after a start, each zone at a time of its own.
+# REVERIFY_SPREAD after a start, each zone at a time of its own, or of thousands of zones within
+# REVERIFY_EACH for each of them.
 REVERIFY_EVERY = 24 * 3600.0
 REVERIFY_SPREAD = 3600.0
+REVERIFY_EACH = 2.0
 
 _log = logging.get("zone")
 
@@ -57,9 +59,11 @@ class NameGroup:
         verifying: asyncio.Lock,
         *,
         servers: bool = True,
+        zones: int = 1,
     ) -> None:
         """`moved` is called when `due` may be another than before; `verifying` is shared by
-        all groups; `servers`: there may be some that know the zone."""
+        all groups; `servers`: there may be some that know the zone; `zones`: how many
+        there are in all."""
         self._verifying = verifying
         self.plan = plan
         self._moved = moved
@@ -72,6 +76,7 @@ class NameGroup:
         self._still_due = 0
         self._held_by_servers: dict[str, int | None] = {}
         self._word = asyncio.Event()
+        self._spread = min(max(REVERIFY_SPREAD, REVERIFY_EACH * zones), REVERIFY_EVERY)
         self._patience = PATIENCE if servers else 0.0
 
     @property
@@ -200,7 +205,7 @@ class NameGroup:
 
     async def _reverify(self) -> None:
         """Soon after the start, then daily."""
-        wait = first_reverification(self.origin)
+        wait = first_reverification(self.origin, self._spread)
         while True:
             await asyncio.sleep(wait)
             wait = REVERIFY_EVERY
@@ -237,7 +242,8 @@ def quiet(times: int) -> float:
     return float(min(RETRY, PAUSE * 2 ** min(times, 10)))
 
 
-def first_reverification(origin: dns.name.Name) -> float:
-    """Seconds after a start; by the zone's name, so that many zones are spread evenly."""
+def first_reverification(origin: dns.name.Name, spread: float = REVERIFY_SPREAD) -> float:
+    """Seconds after a start, less than `spread`; by the zone's name, so that many zones are
+    spread evenly."""
     digest = hashlib.sha256(str(origin.canonicalize()).encode()).digest()
-    return int.from_bytes(digest[:4]) / 2**32 * REVERIFY_SPREAD
+    return int.from_bytes(digest[:4]) / 2**32 * spread

@@ -28,7 +28,7 @@ from signer.scheduler import Ring
 from signer.service import ZoneSigner
 from signer.state import StateDatabase
 from zones import catalog
-from zones.auto import AutoDirectory, Found
+from zones.auto import AutoDirectory, Found, Listing
 from zones.config import ZoneSpec
 from zones.file import FileSource
 from zones.source import SourceError
@@ -89,6 +89,7 @@ class Manager:
         self._verifying = asyncio.Lock()
         self._nearby = asyncio.Semaphore(_NEARBY)
         self._background: set[asyncio.Task[object]] = set()
+        self._listed: dict[AutoDirectory, Listing] = {}
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
         self._due: DueTimes[NameGroup] = DueTimes()
         # Groups whose time may be another than `_due` has.
@@ -112,7 +113,7 @@ class Manager:
             self.broken.clear()
             await self._apply_blocks(plan, members)
             fresh = [
-                await self._build(group)
+                await self._build(group, len(wanted))
                 for origin, group in wanted.items()
                 if origin not in self.groups
             ]
@@ -155,7 +156,7 @@ class Manager:
         kept: set[dns.name.Name] = set()
         for auto in block.autos:
             try:
-                found = await self._off_loop_find(auto)
+                found = await self._find(auto)
             except SourceError as error:
                 _log.error(f"auto: {error}; its zones stay as they are", block=block.id)
                 known = self._known(block.id) - specs.keys()
@@ -175,8 +176,12 @@ class Manager:
                 specs.setdefault(origin, _auto_spec(origin, path, auto, block))
         return list(specs.values()), kept
 
-    async def _off_loop_find(self, auto: AutoDirectory) -> Found:
-        return await asyncio.get_running_loop().run_in_executor(self._work, auto.find)
+    async def _find(self, auto: AutoDirectory) -> Found:
+        """Raises SourceError; the directory is then looked at again."""
+        self._listed.pop(auto, None)
+        found = await asyncio.get_running_loop().run_in_executor(self._work, auto.find)
+        self._listed[auto] = found.listing
+        return found
 
     def _known(self, block_id: str) -> set[dns.name.Name]:
         """What the block's catalog lists now, or did before the last stop."""
@@ -235,7 +240,7 @@ class Manager:
         task.add_done_callback(self._background.discard)
         return task
 
-    async def _build(self, plan: GroupPlan) -> NameGroup:
+    async def _build(self, plan: GroupPlan, zones: int) -> NameGroup:
         loop = asyncio.get_running_loop()
         name = directory_name(str(plan.origin))
         signer = None if plan.sign is None else self._signer(plan.origin, plan.sign, name)
@@ -274,6 +279,7 @@ class Manager:
             self._touch,
             self._verifying,
             servers=self._servers_may_know(),
+            zones=zones,
         )
 
     def _servers_may_know(self) -> bool:
@@ -335,7 +341,7 @@ class Manager:
             self._followers[fresh] = asyncio.create_task(self._follow_auto(fresh[1]))
 
     async def _follow_auto(self, auto: AutoDirectory) -> None:
-        async for _ in auto.changes(self._watch):
+        async for _ in auto.changes(self._watch, lambda: self._listed.get(auto)):
             await asyncio.wait([self._apply_again()])
 
     # --- running -----------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """Zones from files: half-copied, vanished, included, found in directories."""
 
 import asyncio
+import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -140,3 +141,72 @@ def test_auto_builds_the_origin_from_a_template(tmp_path: Path) -> None:
 def test_auto_says_when_the_directory_is_gone(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="create the directory"):
         auto(tmp_path / "gone").find()
+
+
+def test_auto_gives_a_hint_when_files_come_or_go_and_none_for_what_is_in_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "db.a.test").write_text("")
+    subject = auto(tmp_path)
+
+    async def scenario() -> list[bool]:
+        watch = DirectoryWatch()
+        watching = asyncio.create_task(watch.run())
+        known = subject.find().listing
+        hints = subject.changes(watch, lambda: known)
+        hint = asyncio.ensure_future(anext(hints))
+        await asyncio.sleep(0.5)
+        (tmp_path / "db.a.test").write_text("other")
+        seen = [await done(hint, 0.7)]
+        (tmp_path / "db.b.test").write_text("")
+        seen.append(await done(hint, 5))
+        known = subject.find().listing
+        hint = asyncio.ensure_future(anext(hints))
+        seen.append(await done(hint, 0.7))
+        (tmp_path / "db.a.test").unlink()
+        seen.append(await done(hint, 5))
+        watching.cancel()
+        return seen
+
+    assert asyncio.run(scenario()) == [False, True, False, True]
+
+
+def test_an_event_looks_at_the_files_that_it_may_concern(tmp_path: Path) -> None:
+    """At a name that nobody follows it may be a link on the way to any of them."""
+    looked: list[str] = []
+
+    async def scenario() -> list[list[str]]:
+        watch = DirectoryWatch()
+        with contextlib.ExitStack() as stack:
+            for name in ("a", "b"):
+                stack.enter_context(
+                    watch.follow(
+                        tmp_path / name,
+                        lambda name=name: bool(looked.append(name)),
+                        lambda: None,
+                        None,
+                    )
+                )
+            watching = asyncio.create_task(watch.run())
+            seen = []
+            await asyncio.sleep(0.5)
+            for name in ("a", "..data"):
+                looked.clear()
+                (tmp_path / name).write_text("")
+                await until(lambda: bool(looked))
+                await asyncio.sleep(0.1)
+                seen.append(sorted(set(looked)))
+            watching.cancel()
+            return seen
+
+    assert asyncio.run(scenario()) == [["a"], ["a", "b"]]
+
+
+async def done(future: asyncio.Future[object], seconds: float) -> bool:
+    return bool((await asyncio.wait((future,), timeout=seconds))[0])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
