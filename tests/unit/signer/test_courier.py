@@ -83,7 +83,7 @@ class Office:
         return self.courier.delivery.state
 
     def trail(self) -> list[str]:
-        entries = self.database.run_blocking(lambda db: tables.audit_log(db, [ZONE]))
+        entries = self.database.run_blocking(lambda db: tables.audit_log(db, ZONE))
         return [entry.detail for entry in entries]
 
 
