@@ -287,7 +287,7 @@ class DnsParentView:
                 return Unknown(answer.reason)
             if answer.soa is None or not zone.parent().is_subdomain(answer.soa):
                 return Unknown(f"{server.name} does not say which zone {zone.parent()} is in")
-            found.setdefault(answer.soa.canonicalize(), server.name)
+            found.setdefault(answer.soa, server.name)
         if len(found) > 1:
             each = ", ".join(f"{name} at {server}" for name, server in found.items())
             return Unknown(f"its servers are of several zones: {each}")

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import dns.asyncresolver
@@ -289,3 +290,40 @@ def test_status_says_that_the_parent_is_validated(house: House, address: str) ->
     (row,) = found["zones"]
     assert row["signing"]["parent"] == f"asked: {parent[0]}:{parent[1]} (validated)"
     assert row["signing"]["state"] == "signed"
+
+
+def test_a_lying_server_holds_a_new_zone_until_it_is_mended(house: House, address: str) -> None:
+    good, bad = door("knot", address), door("bind", address)
+    text = ZONE.format(address=address, digest=DIGEST)
+    (house.directory / "parent").mkdir()
+    signed = sign_with_ldns(house.directory / "parent", "org.", text, "nsec")
+    stale = house.write("stale", text)
+    house.write("db", "$TTL 60\n@ SOA ns hostmaster 1 3600 900 86400 60\n@ NS ns\nns A 192.0.2.1\n")
+    servers = f"{good[0]}:{good[1]} {bad[0]}:{bad[1]}"
+    house.corefile(
+        "insecure.org:@PORT@ {\n bind @ADDRESS@\n file db\n sign {\n"
+        f"  parent {servers}\n  parent-ds-ttl 1m\n  observe own\n }}\n}}"
+    )
+
+    def signing() -> dict[str, Any]:
+        done = house.command("status", "--json")
+        zones = json.loads(done.stdout)["zones"] if done.stdout else []
+        return zones[0]["signing"] or {} if zones else {}
+
+    with running("knot", house.directory / "knot", *good, [("org.", signed.zone)]):
+        with running("bind", house.directory / "bind", *bad, [("org.", stale)]):
+            house.start()
+            until(lambda: signing().get("hold"), 30, "the zone is held")
+            held = signing()
+            lines = house.command("status").stdout
+        assert (
+            f"{bad[0]}:{bad[1]}: org. is signed, and that insecure.org. has no DS"
+            in (held["hold"]["reason"])
+        )
+        assert f"{good[0]}:{good[1]}: " not in held["hold"]["reason"]
+        assert "parent-bogus" in held["alarm_kinds"]
+        assert "the parent's answer is bogus" in lines
+        with running("bind", house.directory / "mended", *bad, [("org.", signed.zone)]):
+            until(lambda: house.answer("insecure.org", "DNSKEY"), 60, "the zone is signed")
+            believed = signing()["parent"]
+    assert believed.endswith("(signed by the parent's own keys, not anchored)")

@@ -135,6 +135,17 @@ def test_a_parent_whose_signatures_do_not_hold_now(
     assert says in bogus(asked(org.answer, now=now)), what
 
 
+def test_a_server_that_does_not_give_its_keys(org: SignedParent) -> None:
+    def keeps(query: dns.message.Message) -> dns.message.Message | None:
+        return None if query.question[0].rdtype == dns.rdatatype.DNSKEY else org.answer(query)
+
+    for behaviours in ((keeps,), (org.answer, keeps), (keeps, unsigned(WITH_DS))):
+        found = asked(*behaviours)
+        assert isinstance(found, Unknown)
+        assert not found.bogus
+        assert "does not answer" in found.reason
+
+
 def test_a_zone_that_is_signed_anew_in_half(org: SignedParent) -> None:
     """As .se in 2022: the keys are right, the signatures of the DS are others'."""
     other = SignedParent("org.", WITH_DS, [OTHER])
