@@ -1,5 +1,7 @@
 """Knot, NSD and BIND started on loopback addresses, and many questions put to a server."""
 
+import contextlib
+import random
 import socket
 import struct
 import subprocess
@@ -73,11 +75,19 @@ PEERS: dict[str, Callable[[Path, str, int, Zones], list[str]]] = {
 
 def door(peer: str, address: str) -> tuple[str, int]:
     """Where a peer can listen. BIND takes addresses of interfaces only, so that it has to be
-    127.0.0.1, and some port that is free."""
+    127.0.0.1, and some port that is free: below those that the kernel gives to whoever
+    connects, and over both transports."""
     chosen = "127.0.0.1" if peer == "bind" else address
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((chosen, 0))
-        return chosen, probe.getsockname()[1]
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as streams,
+        ):
+            datagrams.bind((chosen, port))
+            streams.bind((chosen, port))
+            return chosen, port
 
 
 @contextmanager
