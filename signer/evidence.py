@@ -28,16 +28,9 @@ _GONE = "gone"
 _DS_ANYWHERE = "ds-anywhere"
 _DS_STRANGE = "ds-strange"
 _DS_TTL = "ds-ttl"
+_DS_RRSET = "ds-rrset"
 _DNSKEY_TTL = "dnskey-ttl"
 _PARENT_LOOKED = "parent-looked"
-
-
-def cached_ds(answer: ParentAnswer) -> list[list[bytes]]:
-    """The DS RRsets that caches may hold, as far as the parent was seen: what all of its
-    servers show, and what some do."""
-    if not isinstance(answer, Seen):
-        return []
-    return [sorted(found) for found in {answer.common, answer.any} if found]
 
 
 def first_shown(
@@ -189,8 +182,32 @@ class Evidence:
             tables.observe(db, self.origin, seen)
             if answer.any:
                 self._ds_ttl(db, answer.ttl, lived)
+            self._ds_rrsets(db, answer, lived)
 
         await self.database.run(step)
+
+    def _ds_rrsets(self, db: sqlite3.Connection, answer: Seen, lived: float) -> None:
+        for one in tables.observations(db, self.origin):
+            if one.what == _DS_RRSET and lived >= one.since + one.value:
+                tables.unsee(db, self.origin, _DS_RRSET, one.subject)
+        for found in {answer.common, answer.any}:
+            if found:
+                subject = " ".join(ds.hex() for ds in sorted(found))
+                seen = Observation(_DS_RRSET, subject, answer.ttl, lived)
+                tables.observe_again(db, self.origin, seen)
+
+    async def cached_ds(self) -> list[list[bytes]]:
+        """The DS RRsets that caches may hold, as far as the parent was seen: what the last look
+        found at all of its servers or at some, however long ago that was, and for its TTL
+        what was there before."""
+        lived = await self.lived()
+        seen = await self.database.run(lambda db: tables.observations(db, self.origin))
+        looked = max((one.since for one in seen if one.what == _PARENT_LOOKED), default=None)
+        return [
+            [bytes.fromhex(ds) for ds in one.subject.split(" ")]
+            for one in seen
+            if one.what == _DS_RRSET and (one.since == looked or lived < one.since + one.value)
+        ]
 
     def _ds_ttl(self, db: sqlite3.Connection, ttl: int, lived: float) -> None:
         """Keep the highest that caches may still hold: a lower one counts once the last sight

@@ -21,7 +21,7 @@ import dns.name
 
 import engine
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
-from signer import alarms, candidate, delivery, evidence, goals, pauses, report, requests, tables
+from signer import alarms, candidate, delivery, goals, pauses, report, requests, tables
 from signer.actions import OBSERVATION, Advance, ObserveServers
 from signer.adoption import Served
 from signer.alarms import Alarm
@@ -444,7 +444,7 @@ class ZoneSigner:
                     source_serial=source_serial,
                     keyset=self.keyset,
                     private=self._ring.private,
-                    ds=evidence.cached_ds(self._parent_says),
+                    ds=await self._evidence.cached_ds(),
                     memory=self._memory,
                     unanchored=self._unanchored(),
                 )
@@ -522,7 +522,7 @@ class ZoneSigner:
     async def reverify(self, variant: str, zone: engine.Zone) -> tuple[str, ...]:
         """Verify a whole version again, trusting no memory: the faults found, in words."""
         now = self._clock.wall()
-        ds = evidence.cached_ds(self._parent_says)
+        ds = await self._evidence.cached_ds()
         found = await self._blocking(lambda: candidate.verify(zone, now, ds, None))
         state = self._variant(variant)
         if state.base is zone:

@@ -1,4 +1,5 @@
-"""What the parent's signatures say of the time that passed while the machine was down."""
+"""What is kept of the parent's answers: the time that its signatures tell, and the DS RRsets that
+caches may hold."""
 
 import asyncio
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from signer.evidence import Evidence
 from signer.keyset import KeySet
+from signer.livedtime import LivedTime
 from signer.parent import Seen, Trust
 from signer.state import StateDatabase
 
@@ -39,6 +41,10 @@ class StoppedClock:
         return self.disciplined
 
 
+def evidence(database: StateDatabase, clock: StoppedClock) -> Evidence:
+    return Evidence(ORIGIN, database, clock, LivedTime(database, clock))
+
+
 @pytest.mark.parametrize(
     ("scenario", "made_after", "lived"),
     [
@@ -51,8 +57,8 @@ def test_lived_time_after_a_restart_without_a_time_source(
     scenario: str, made_after: int | None, lived: float, tmp_path: Path
 ) -> None:
     database = StateDatabase(tmp_path / "state.db")
-    before = Evidence(ORIGIN, database, StoppedClock(START, 500.0, "a", True))
-    after = Evidence(ORIGIN, database, StoppedClock(START + 4 * DAY, 60.0, "b", False))
+    before = evidence(database, StoppedClock(START, 500.0, "a", True))
+    after = evidence(database, StoppedClock(START + 4 * DAY, 60.0, "b", False))
     seen = Seen(
         frozenset(), frozenset(), 0, ("ns.org.",), trust=Trust.VALIDATED, made_after=made_after
     )
@@ -65,5 +71,54 @@ def test_lived_time_after_a_restart_without_a_time_source(
     try:
         asyncio.run(run())
         assert after.now() == lived, scenario
+    finally:
+        database.close()
+
+
+OLD, BOTH, NEW = [b"old"], [b"new", b"old"], [b"new"]
+TTL = 100
+
+
+@pytest.mark.parametrize(
+    ("scenario", "looks", "at", "cached"),
+    [
+        ("nobody has looked", [], 0, []),
+        ("what was seen", [(0, OLD, OLD)], 10, [OLD]),
+        ("the parent can't be asked since", [(0, OLD, OLD)], 10 * TTL, [OLD]),
+        ("servers that differ", [(0, OLD, BOTH)], 10, [OLD, BOTH]),
+        (
+            "another, and the one before in caches",
+            [(0, OLD, OLD), (50, BOTH, BOTH)],
+            90,
+            [OLD, BOTH],
+        ),
+        ("its TTL is over", [(0, OLD, OLD), (50, BOTH, BOTH)], 100, [BOTH]),
+        ("seen again, so that its TTL is not", [(0, OLD, OLD), (50, OLD, BOTH)], 140, [OLD, BOTH]),
+        ("withdrawn, and still in caches", [(0, OLD, OLD), (50, [], [])], 90, [OLD]),
+        ("withdrawn and forgotten", [(0, OLD, OLD), (50, [], []), (60, [], [])], 100, []),
+    ],
+)
+def test_ds_rrsets_that_caches_may_hold(
+    scenario: str,
+    looks: list[tuple[int, list[bytes], list[bytes]]],
+    at: int,
+    cached: list[list[bytes]],
+    tmp_path: Path,
+) -> None:
+    database = StateDatabase(tmp_path / "state.db")
+
+    def then(seconds: int) -> Evidence:
+        clock = StoppedClock(START + seconds, 500.0 + seconds, "a", True)
+        return evidence(database, clock)
+
+    async def run() -> list[list[bytes]]:
+        await then(0).lived()
+        for seconds, common, found in looks:
+            seen = Seen(frozenset(common), frozenset(found), TTL, ("ns.org.",))
+            await then(seconds).parent(KeySet(ORIGIN), seen)
+        return await then(at).cached_ds()
+
+    try:
+        assert sorted(asyncio.run(run())) == sorted(cached), scenario
     finally:
         database.close()
