@@ -74,6 +74,7 @@ class NameGroup:
         self._started = False
         self._quiet_until: datetime | None = None
         self._still_due = 0
+        self._answering = False
         self._held_by_servers: dict[str, int | None] = {}
         self._word = asyncio.Event()
         self._spread = min(max(REVERIFY_SPREAD, REVERIFY_EACH * zones), REVERIFY_EVERY)
@@ -101,8 +102,9 @@ class NameGroup:
             self._task = None
 
     def due(self) -> datetime | None:
-        """When `ring` is to be called next."""
-        if self.signer is None or not self._started:
+        """When `ring` is to be called next; None while what it rang for is being done, after
+        which `moved` is called."""
+        if self.signer is None or not self._started or self._answering or self._alarm.is_set():
             return None
         due = self.signer.next_due()
         return due if due is None or self._quiet_until is None else max(due, self._quiet_until)
@@ -165,23 +167,29 @@ class NameGroup:
         while True:
             await self._alarm.wait()
             self._alarm.clear()
-            self._quiet_until = datetime.now(UTC) + timedelta(seconds=PAUSE)
+            self._answering = True
             try:
-                held = signer.held
-                if held is not None:
-                    await signer.start(self._served(), self._copies())
-                changed = await signer.tick()
-            except (KeystoreError, StateError, engine.EngineError, OSError) as error:
-                self._say(one_line(error))
-            else:
-                lifted = held is not None and signer.held is None
-                scope = "all" if changed or lifted else "expiring"
-                for task in self.tasks.values():
-                    task.ask(scope=scope)
+                await self._answer(signer)
+            finally:
+                self._answering = False
             now, due = datetime.now(UTC), signer.next_due()
             self._still_due = self._still_due + 1 if due is not None and due <= now else 0
             self._quiet_until = now + timedelta(seconds=quiet(self._still_due))
             self._moved(self)
+
+    async def _answer(self, signer: ZoneSigner) -> None:
+        try:
+            held = signer.held
+            if held is not None:
+                await signer.start(self._served(), self._copies())
+            changed = await signer.tick()
+        except (KeystoreError, StateError, engine.EngineError, OSError) as error:
+            self._say(one_line(error))
+        else:
+            lifted = held is not None and signer.held is None
+            scope = "all" if changed or lifted else "expiring"
+            for task in self.tasks.values():
+                task.ask(scope=scope)
 
     async def _hear_servers(self) -> None:
         """Before a zone that is new here gets keys: a server may know it from a life whose

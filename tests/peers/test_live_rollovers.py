@@ -27,8 +27,10 @@ def start(house: House) -> Iterator[Start]:
     registrar reads CDS, or CDNSKEY, or, with None, is a person."""
     scenes: list[Scene] = []
 
-    def begin(name: str, policy: str, reads: dns.rdatatype.RdataType | None = CDS) -> Scene:
-        scene = Scene(house, name)
+    def begin(
+        name: str, policy: str, reads: dns.rdatatype.RdataType | None = CDS, **options: str
+    ) -> Scene:
+        scene = Scene(house, name, **options)
         scenes.append(scene)
         scene.start(policy)
         wish = carried(scene) if reads is None else published(house, scene.parent, reads)
@@ -96,8 +98,8 @@ def test_a_ksk_rolls_its_ds_first_carried_by_a_person(start: Start) -> None:
     scene.conclude("during")
 
 
-def test_a_csk_rolls(start: Start) -> None:
-    scene = start("csk", "keys csk")
+def test_a_csk_rolls_on_our_own_servers_word(start: Start) -> None:
+    scene = start("csk", "keys csk", observe="own")
     with scene.rolling() as before:
         scene.roll("--csk")
     keys_are(scene, {("CSK", P256)}, before)

@@ -38,7 +38,7 @@ _BLOCK = """
     file db.child
     sign {{
         parent {parent}
-        observe @ADDRESS@:@PORT@
+        observe {observe}
         dnskey-ttl {ttl}s
         max-zone-ttl {ttl}s
         parent-ds-ttl {ttl}s
@@ -59,7 +59,8 @@ class Scene:
     """`start` and `begin` bring it to the point where every answer is authenticated. Then comes
     the scenario, `conclude` and `end`."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, house: House, name: str, observe: str = "@ADDRESS@:@PORT@") -> None:
+        """`observe` as in *sign*."""
         self.house = house
         self.zone = f"{name}.{PARENT.to_text(omit_final_dot=True)}"
         self.origin = dns.name.from_text(self.zone)
@@ -68,6 +69,7 @@ class Scene:
         self.story: list[str] = []
         self.alarms: Counter[str] = Counter()
         self.untrue: list[str] = []
+        self._observe = observe
         self._random = random.Random(name)
         self._began = time.time()
         self._stop = threading.Event()
@@ -99,7 +101,9 @@ class Scene:
     def policy(self, policy: str) -> None:
         """Another *sign* block; taken up at once where Zoneward runs."""
         parent = f"{self.parent.address}:{self.parent.port}"
-        text = _BLOCK.format(zone=self.zone, parent=parent, ttl=TTL, policy=policy)
+        text = _BLOCK.format(
+            zone=self.zone, parent=parent, ttl=TTL, policy=policy, observe=self._observe
+        )
         self.house.corefile(text)
         if self.house.process is not None:
             before = len(self.house.lines("took up the Corefile anew"))

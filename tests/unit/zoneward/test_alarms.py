@@ -12,7 +12,7 @@ import corefile
 from signer.scheduler import Ring
 from signer.state import StateDatabase
 from zoneward.configuration import plan_manager
-from zoneward.group import RETRY, quiet
+from zoneward.group import PAUSE, RETRY, GroupPlan, NameGroup, quiet
 from zoneward.manager import Manager
 from zoneward.state import StateDirectory
 
@@ -55,6 +55,58 @@ def test_whatever_an_alarm_does_the_next_is_set(
             database.close()
         assert group.rung == rung
         assert manager.rearm.is_set()
+
+    asyncio.run(body())
+
+
+@attrs.define
+class Signer:
+    """Is always due, and takes its time."""
+
+    held: None = None
+    ticks: int = 0
+    go_on: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def next_due(self) -> datetime:
+        return datetime.now(UTC) - timedelta(seconds=1)
+
+    async def start(self, *_: object) -> None:
+        pass
+
+    async def tick(self) -> bool:
+        self.ticks += 1
+        await self.go_on.wait()
+        return False
+
+
+def test_a_zone_that_is_at_it_is_not_woken_again() -> None:
+    async def body() -> None:
+        signer, moved = Signer(), asyncio.Event()
+        plan = GroupPlan(dns.name.from_text("example.org."), (), None)
+        group = NameGroup(
+            plan,
+            signer,  # type: ignore[arg-type]
+            {},
+            moved.set,
+            asyncio.Lock(),
+        )
+        group.launch()
+        await moved.wait()
+        moved.clear()
+        assert group.due() is not None
+        group.ring()
+        assert group.due() is None, "it rings"
+        while not signer.ticks:
+            await asyncio.sleep(0)
+        await asyncio.sleep(2 * PAUSE)
+        assert group.due() is None, "it waits for somebody's answer"
+        signer.go_on.set()
+        await moved.wait()
+        due = group.due()
+        assert due is not None
+        assert due > datetime.now(UTC), "and then not at once"
+        assert signer.ticks == 1
+        await group.stop()
 
     asyncio.run(body())
 
