@@ -138,7 +138,19 @@ def anew(base: engine.Zone, changes: engine.Diff) -> engine.Diff:
     """All that the source has, for a version that is signed from nothing: one that must get
     another serial though little or nothing has changed. Raises EngineError."""
     source = base.source()
-    return engine.source_changes(None, source.apply(changes) if changes else source)
+    if changes:
+        # Not `apply`: what a source changes does not say its serial (engine.source_changes).
+        bare = engine.SignPlan(
+            keys=[],
+            dnskeys=[],
+            dnskey_ttl=0,
+            serial=changes.to_serial,
+            inception=0,
+            expiration=1,
+            refresh_before=0,
+        )
+        source = engine.sign(source, changes, bare).zone.source()
+    return engine.source_changes(None, source)
 
 
 def sign(

@@ -104,8 +104,8 @@ class House:
             lanes=1,
         )
 
-    async def start(self) -> ZoneSigner:
-        """A manager that comes up on what is on disk."""
+    def before_start(self) -> ZoneSigner:
+        """A manager that has not read anything yet."""
         self.signer = ZoneSigner(
             ORIGIN,
             SignConfig(policy=self.policy, parent=ParentConfig(), key_files=self.key_files),
@@ -116,7 +116,11 @@ class House:
             self.executor,
             memory=self.directory / "verified",
         )
-        await self.signer.start(self.zones)
+        return self.signer
+
+    async def start(self) -> ZoneSigner:
+        """A manager that comes up on what is on disk."""
+        await self.before_start().start(self.zones)
         return self.signer
 
     async def sign(
@@ -599,6 +603,25 @@ async def test_after_lost_state_the_serial_is_above_what_servers_hold(house: Hou
     assert again.zone.serial == 2026123206
     assert again.zone.source().name_count == outcome.zone.source().name_count
     assert await house.sign(None) == Unchanged()
+
+
+@pytest.mark.parametrize("scope", ["changes", "anew"])
+def test_an_edit_is_in_a_version_that_is_signed_anew(house: House, scope: str) -> None:
+    """Whatever serial the source has it under."""
+
+    async def story(house: House) -> None:
+        await house.start()
+        assert isinstance(await house.sign(scan()), Published)
+        if scope == "changes":
+            assert await house.signer.observed(BLOCK, 2026010105), "a server is ahead of us"
+        edited = scan(RECORDS + "new 300 A 192.0.2.9\n", serial=1)
+        outcome = await house.sign(edited, scope)
+        assert isinstance(outcome, Published)
+        assert outcome.zone.serial == (2026010106 if scope == "changes" else 2026010101)
+        new = dns.name.from_text("new.example.org.").to_wire()
+        assert outcome.zone.rrset(new, 1) is not None
+
+    asyncio.run(asyncio.wait_for(story(house), 60))
 
 
 @scenario
