@@ -163,8 +163,9 @@ class ZoneSigner:
 
     async def add_key(self, key: StoredKey) -> None:
         """A key that is in the keystore (imported) becomes one of the zone's; sign all
-        variants afterwards. Raises KeystoreError."""
+        variants afterwards. Raises KeystoreError, OperationError."""
         async with self._lock:
+            self._refuse_before_start()
             if self._ring.keyset.key(key.fingerprint) is None:
                 lived = await self._evidence.lived()
                 await self._ring.adopt((key,), lived, self.config.policy, self._facts)
@@ -174,6 +175,7 @@ class ZoneSigner:
         """Write down what a person asks for, and begin with it; `tick` was true if more than
         the apex has to be signed: sign all variants. Raises OperationError."""
         async with self._lock:
+            self._refuse_before_start()
             keyset = requests.apply(self.keyset, self.config.policy, wanted)
             action, detail = requests.words(wanted)
             await self._ring.save(keyset, (detail,), actor=actor, action=action)
@@ -200,6 +202,11 @@ class ZoneSigner:
             )
             await self._advance()
             return tuple(keys)
+
+    def _refuse_before_start(self) -> None:
+        """The key set is not read yet: what is added to an empty one would take its place."""
+        if not self._started:
+            raise OperationError(f"{self.origin} has not started yet; see zoneward status")
 
     async def _examine(self, *, ask: bool) -> None:
         """Read keys, ask the parent and our servers, decide, and go on or hold."""
@@ -499,8 +506,10 @@ class ZoneSigner:
             if (state.observed_serial, state.observed_foreign) == (serial, foreign):
                 return state.behind
             state.observed_serial, state.observed_foreign = serial, foreign
-            await self._acknowledge()
-            await self._advance()
+            if self._started:
+                # Before, there is no key set that could be advanced.
+                await self._acknowledge()
+                await self._advance()
             return state.behind
 
     async def accept(self, variant: str, actor: str = "operator") -> str | None:

@@ -94,13 +94,7 @@ class _Api:
     async def reload(self, request: Request) -> msgspec.Struct:
         groups = self._groups(request)
         for group in groups:
-            # A manager that has just come up is asking our server and the parent.
-            for _ in range(_START_TENTHS):
-                if group.started:
-                    break
-                await asyncio.sleep(0.1)
-            if not group.started:
-                raise Refusal(f"zone {group.origin} can't start yet; see `zoneward status`")
+            await _started(group)
         tasks = [task for group in groups for task in group.tasks.values()]
         return Lines(tuple(await asyncio.gather(*(task.reload() for task in tasks))))
 
@@ -126,6 +120,7 @@ class _Api:
         group, signer = self._signed(_name(asked.zone))
         if asked.role not in _FLAGS:
             raise Refusal(f"role {asked.role!r}: it is csk, ksk or zsk")
+        await _started(group)
         avoid = signer.keyset.tags_used
         key = await self._off_loop(
             lambda: self._keystore(group).generate(
@@ -144,6 +139,7 @@ class _Api:
     async def import_key(self, request: Request) -> msgspec.Struct:
         asked = await _body(request, KeyPair)
         group, signer = self._signed(_name(asked.zone))
+        await _started(group)
         private = bytearray(asked.private)
         key = await self._off_loop(
             lambda: self._keystore(group).import_(group.origin, asked.dnskey, private)
@@ -291,6 +287,16 @@ class _Api:
         if group.signer is None:
             raise Refusal(f"zone {zone} is not signed here; its block has no *sign*")
         return group, group.signer
+
+
+async def _started(group: NameGroup) -> None:
+    """A manager that has just come up is asking our server and the parent: wait for that. Raises
+    Refusal when it takes long."""
+    for _ in range(_START_TENTHS):
+        if group.started:
+            return
+        await asyncio.sleep(0.1)
+    raise Refusal(f"zone {group.origin} can't start yet; see `zoneward status`")
 
 
 def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

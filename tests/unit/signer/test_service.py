@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 import engine
 from keystore import KeystoreError, algorithms, bind
 from keystore.files import FileKeyStore
-from signer import candidate, tables
+from signer import candidate, keytables, tables
 from signer.config import ParentConfig, SignConfig
 from signer.ds import ds_rdata
 from signer.keyset import Role
 from signer.metrics import SignerCollector
+from signer.operations import OperationError
 from signer.outcome import Held, Outcome, Published, Refused, Unchanged
 from signer.parent import NoParent, ParentAnswer, Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, DAY, HOUR, KeyLayout, Nsec3, Policy
@@ -622,6 +623,21 @@ def test_an_edit_is_in_a_version_that_is_signed_anew(house: House, scope: str) -
         assert outcome.zone.rrset(new, 1) is not None
 
     asyncio.run(asyncio.wait_for(story(house), 60))
+
+
+@scenario
+async def test_what_is_heard_before_the_start_touches_no_key(house: House) -> None:
+    await house.start()
+    assert isinstance(await house.sign(scan()), Published)
+    before = house.read(lambda db: keytables.load_keyset(db, ORIGIN))
+    signer = house.before_start()
+    await signer.observed(BLOCK, 2026010100)
+    with pytest.raises(OperationError, match="has not started yet"):
+        await signer.request(Roll())
+    with pytest.raises(OperationError, match="has not started yet"):
+        await signer.add_key(house.keystore.list(ORIGIN)[0])
+    assert house.read(lambda db: keytables.load_keyset(db, ORIGIN)) == before
+    assert len(house.keystore.list(ORIGIN)) == 1
 
 
 @scenario
