@@ -95,6 +95,19 @@ def decide(
     return _with_parent(origin, ours, served, parent, now)
 
 
+def half_imported(origin: dns.name.Name, tags: list[int], now: int) -> Hold:
+    """One key is here where the policy has two, the parent has a DS, and nothing was signed."""
+    names = ", ".join(map(str, tags))
+    return Hold(
+        f"only key {names} is here, and its keys are to be a KSK and a ZSK: what the other has "
+        "signed may be in caches",
+        f"import the other one too (zoneward keys import {origin} FILE); a zone that has one key "
+        "is taken over with `keys csk`",
+        now,
+        signing=False,
+    )
+
+
 def _with_parent(
     origin: dns.name.Name,
     ours: tuple[OurKey, ...],

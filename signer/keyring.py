@@ -109,7 +109,10 @@ class KeyRing:
         established = {
             key.algorithm for key in keyset.keys if key.state(RecordKind.DNSKEY) is not State.HIDDEN
         }
-        for new, role in zip(stored, _roles_of(keyset, stored, pending), strict=True):
+        roles = _roles_of(keyset, stored, pending)
+        if Role.CSK not in roles and not await self.has_signed():
+            keyset = _parted(keyset, served, policy, lived)
+        for new, role in zip(stored, roles, strict=True):
             facts = served(new.dnskey)
             wanted = established | {wanted_algorithm(keyset, policy)}
             if established and new.algorithm not in wanted and not facts.dnskey:
@@ -122,6 +125,10 @@ class KeyRing:
             key = adopt(new.fingerprint, role, new.dnskey, new.created, facts, policy, lived)
             keyset = keyset.with_key(key, made_here=False)
         await self._commit(keyset, "adopt", stored)
+
+    async def has_signed(self) -> bool:
+        """Whether a version was ever made here."""
+        return await self.database.run(lambda db: tables.has_version(db, self.origin))
 
     async def generate(self, wanted: Generate, policy: Policy, lived: float) -> None:
         """Make a key: written down, made and on disk, its row committed. Raises KeystoreError,
@@ -248,6 +255,26 @@ class KeyRing:
             )
             for key in self.keyset.keys
         )
+
+
+def _parted(keyset: KeySet, served: Facts, policy: Policy, lived: float) -> KeySet:
+    """The keys of a zone that come one after the other, after lost state: what was taken for the
+    only key before the other half came is a KSK or a ZSK."""
+    keys = tuple(
+        adopt(
+            key.fingerprint,
+            Role.KSK if int.from_bytes(key.dnskey[:2], "big") & SEP_FLAG else Role.ZSK,
+            key.dnskey,
+            key.created,
+            served(key.dnskey),
+            policy,
+            lived,
+        )
+        if key.role is Role.CSK
+        else key
+        for key in keyset.keys
+    )
+    return attrs.evolve(keyset, keys=keys)
 
 
 def _done_with(key: Key) -> bool:

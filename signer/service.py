@@ -33,17 +33,18 @@ from signer.delivery import Wanted
 from signer.ds import ds_rdata
 from signer.evidence import Evidence
 from signer.executor import Executor
-from signer.firststart import decide
+from signer.firststart import decide, half_imported
 from signer.hold import Hold
 from signer.keyring import KeyRing
-from signer.keyset import Key, KeySet, RecordKind, State
+from signer.keyset import Key, KeySet, RecordKind, Role, State
 from signer.livedtime import LivedTime
 from signer.observations import Observations
 from signer.observer import Nobody, OwnServers, Published, ServersAnswer, ServersView, Shown
 from signer.operations import OperationError
 from signer.outcome import Held, Outcome, Refused, Unchanged
 from signer.outcome import Published as PublishedVersion
-from signer.parent import NoParent, ParentAnswer, ParentView, Unknown
+from signer.parent import NoParent, ParentAnswer, ParentView, Seen, Unknown
+from signer.policy import KeyLayout
 from signer.requests import Request
 from signer.served import dnskey_expiration, published_names, seen_of_key
 from signer.signing import announcements, is_signed, resign_due
@@ -225,11 +226,26 @@ class ZoneSigner:
             await self._evidence.parent(self.keyset, self._parent_says)
         ours, served = self._ring.ours(), self._served() | await self._shown_elsewhere()
         decision = decide(self.origin, ours, served, self._parent_says, now, self._copies)
+        if not isinstance(decision, Hold) and await self._lacks_half():
+            decision = half_imported(self.origin, [key.tag for key in self.keyset.keys], now)
         if isinstance(decision, Hold):
             await self._hold(decision)
             return
         await self._hold(None)
         await self._advance()
+
+    async def _lacks_half(self) -> bool:
+        """Whether one key was imported where two are to be, beside a live DS and before anything
+        was signed here: caches may hold what the other has signed."""
+        parent = self._parent_says
+        return (
+            self.config.policy.keys is KeyLayout.KSK_ZSK
+            and {key.role for key in self.keyset.keys} == {Role.CSK}
+            and isinstance(parent, Seen)
+            and bool(parent.any)
+            and not any(one.base is not None for one in self._variants.values())
+            and not await self._ring.has_signed()
+        )
 
     def _served(self) -> frozenset[bytes]:
         """The DNSKEY in the versions that are on disk, those of other signers apart."""

@@ -95,6 +95,12 @@ def last_version(db: sqlite3.Connection, zone: dns.name.Name, variant: str) -> V
     return None if row is None else Version(*row)
 
 
+def has_version(db: sqlite3.Connection, zone: dns.name.Name) -> bool:
+    """Whether a version of a zone was ever made, in any variant."""
+    row = db.execute("SELECT 1 FROM versions WHERE zone = ? LIMIT 1", (zone_text(zone),))
+    return row.fetchone() is not None
+
+
 # --- observations, operations, acceptance, due times --------------------------------------
 
 

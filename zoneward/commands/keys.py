@@ -8,6 +8,7 @@ import click
 import dns.name
 
 from keystore import bind
+from keystore.dnskey import SEP_FLAG
 from signer.policy import ALGORITHMS
 from zoneward.api import (
     Brake,
@@ -90,10 +91,12 @@ def generate(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @corefile_options
 def import_(zone: str, files: tuple[Path, ...], corefile: Path, dns_port: int) -> None:
-    """Take key pairs over from BIND's files (Kzone.+alg+tag.key and .private)."""
+    """Take key pairs over from BIND's files (Kzone.+alg+tag.key and .private). Name all keys of
+    the zone at once: what one key makes of it is not what two do."""
     manager = client(corefile, dns_port)
-    for path in files:
-        pair = bind.read(path)
+    # Keys without the SEP flag first: nothing is signed before one comes that the DS leads to.
+    pairs = sorted(map(bind.read, files), key=lambda pair: pair.dnskey[1] & SEP_FLAG)
+    for pair in pairs:
         body = KeyPair(zone, pair.dnskey, bytes(pair.private))
         pair.private[:] = bytes(len(pair.private))
         for line in manager.post("/keys/import", Lines, body).lines:

@@ -840,3 +840,37 @@ async def test_verified_signatures_are_remembered_over_a_restart(house: House) -
     await house.signer.close()
     memory = engine.VerifyMemory(str(house.directory / "verified"))
     assert len(memory) >= 10
+
+
+@pytest.mark.parametrize("first", [256, 257], ids=["zsk first", "ksk first"])
+def test_two_keys_imported_after_lost_state_are_what_they_were(house: House, first: int) -> None:
+    """Whichever comes first: it is the zone's only key until the other comes."""
+
+    async def story(house: House) -> None:
+        house.policy = Policy(keys=KeyLayout.KSK_ZSK)
+        keys = {flags: house.keystore.generate(ORIGIN, 13, flags) for flags in (256, 257)}
+        pairs = {
+            flags: (key.dnskey, house.keystore.export(ORIGIN, key.fingerprint))
+            for flags, key in keys.items()
+        }
+        for key in keys.values():
+            house.keystore.delete(ORIGIN, key.fingerprint)
+        ds = frozenset({ds_rdata(ORIGIN, keys[257].dnskey)})
+        house.parent.answer = Seen(ds, ds, 300, ("192.0.2.53:53",))
+        await house.start()
+        assert house.signer.held is not None
+        for flags in (first, 513 - first):
+            key = house.keystore.import_(ORIGIN, *pairs[flags])
+            await house.signer.add_key(key)
+        assert house.signer.held is None
+        assert {row.fingerprint: row.role for row in house.signer.key_rows()} == {
+            keys[256].fingerprint: "ZSK",
+            keys[257].fingerprint: "KSK",
+        }
+        outcome = await house.sign(scan())
+        assert isinstance(outcome, Published)
+        assert len(house.rdatas(DNSKEY)) == 2
+        at = house.clock.wall()
+        assert engine.verify(outcome.zone, at=at, ds=[sorted(ds)]).failure_count == 0
+
+    asyncio.run(asyncio.wait_for(story(house), 60))
