@@ -24,7 +24,7 @@ from zoneward.zonetask import ZoneTask
 # the next one may ring: twice as long each time that something is still due, up to RETRY.
 RETRY = 10.0
 PAUSE = 0.5
-# How long a zone that has no version here waits for what servers say they hold of it.
+# How long a zone that starts waits for what servers say they hold of it.
 PATIENCE = 3.0
 
 # Every version is verified again, whole, this often, in seconds; the first time within
@@ -192,12 +192,11 @@ class NameGroup:
                 task.ask(scope=scope)
 
     async def _hear_servers(self) -> None:
-        """Before a zone that is new here gets keys: a server may know it from a life whose
-        state is lost."""
-        new = {block for block, task in self.tasks.items() if task.keeper.current is None}
+        """Before keys are made or anything is signed: a server may know the zone from a life whose
+        state is lost, or is newer than a backup that was restored."""
         try:
             async with asyncio.timeout(self._patience):
-                while new - self._held_by_servers.keys():
+                while self.tasks.keys() - self._held_by_servers.keys():
                     self._word.clear()
                     await self._word.wait()
         except TimeoutError:

@@ -436,11 +436,12 @@ class Manager:
     ) -> None:
         task = group.tasks[block]
         if await signer.observed(block, serial, foreign=foreign):
-            _log.warning(
-                f"zone {task.origin}: the server holds a serial {serial} that is not of this "
-                "state; signing anew above it",
-                block=block,
-            )
+            if signer.held is None:
+                _log.warning(
+                    f"zone {task.origin}: the server holds a serial {serial} that is not of this "
+                    "state; signing anew above it",
+                    block=block,
+                )
             task.ask()
         self._touch(group)
 

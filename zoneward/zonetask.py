@@ -82,6 +82,8 @@ class ZoneTask:
         self._accepted: bytes | None = None
         self._above: int | None = None
         self._mended: tuple[str, ...] = ()
+        # Whether the source was read while the zone was held.
+        self._untaken = False
 
     @property
     def origin(self) -> dns.name.Name:
@@ -212,7 +214,7 @@ class ZoneTask:
     async def _pass(self, load: bool, scope: str) -> str:
         read: engine.Zone | None = None
         problem: str | None = None
-        if load or self.keeper.current is None:
+        if load or self.keeper.current is None or self._is_untaken():
             try:
                 read = await self._source.load()
                 self.loaded_at = int(time.time())
@@ -225,6 +227,10 @@ class ZoneTask:
             return problem or await self._pass_through(read)
         line = await self._sign(self.signer, read, scope, problem is not None)
         return problem or line
+
+    def _is_untaken(self) -> bool:
+        """Whether what the source has is to be tried again: not while the zone is held."""
+        return self._untaken and (self.signer is None or self.signer.held is None)
 
     def _still_served(self) -> str:
         current = self.keeper.current
@@ -242,6 +248,8 @@ class ZoneTask:
             assert base is not None
             serial = base.serial
         outcome = await signer.sign(self.block, base, changes, scope, source_serial=serial)
+        # A version that was refused is not tried again: signatures have to be renewed without it.
+        self._untaken = isinstance(outcome, Held) and (read is not None or self._untaken)
         match outcome:
             case Published():
                 await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
