@@ -1,17 +1,15 @@
 """Unbound, given nothing but the printed DS, validates what we serve of the example zones."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import dns.flags
-import dns.message
-import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
-from house import House, until
+from house import House
+from unbound import Unbound
 
 EXAMPLES = Path(__file__).parents[2] / "examples/zones"
 ORIGINS = ("example.org", "example.com")
@@ -68,50 +66,6 @@ CASES = [
 ]
 
 
-class Unbound:
-    """A validating resolver that asks our server for the example zones."""
-
-    def __init__(self, directory: Path, house: House, anchors: list[str]) -> None:
-        self.address = house.address
-        stubs = "".join(
-            f'stub-zone:\n  name: "{origin}"\n  stub-addr: {house.address}@5300\n'
-            for origin in (*ORIGINS, *CHILDREN)
-        )
-        trust = "".join(f'  trust-anchor: "{anchor}"\n' for anchor in anchors)
-        config = directory / "unbound.conf"
-        config.write_text(
-            f"server:\n  interface: {house.address}@5301\n  access-control: 127.0.0.0/8 allow\n"
-            f'  directory: "{directory}"\n  chroot: ""\n  username: ""\n  pidfile: ""\n'
-            "  use-syslog: no\n  verbosity: 1\n  val-log-level: 2\n  do-daemonize: no\n"
-            "  do-not-query-localhost: no\n  num-threads: 1\n"
-            '  module-config: "validator iterator"\n'
-            "  aggressive-nsec: no\n  qname-minimisation: no\n  do-ip6: no\n"
-            f"{trust}{stubs}remote-control:\n  control-enable: no\n"
-        )
-        self.log = directory / "unbound.log"
-        program = shutil.which("unbound", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-        assert program, "unbound is missing: run `make peers`"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [program, "-d", "-p", "-c", str(config)], stdout=log, stderr=log
-            )
-
-    def ask(self, name: str, rtype: str) -> dns.message.Message:
-        query = dns.message.make_query(name, rtype, want_dnssec=True)
-        return dns.query.tcp(query, self.address, port=5301, timeout=10)
-
-    def answers(self) -> bool:
-        try:
-            self.ask("localhost.", "A")
-        except (OSError, EOFError):
-            return False
-        return True
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-
-
 @pytest.fixture
 def resolver(house: House) -> Iterator[Unbound]:
     """Our server with the example zones, and Unbound before it."""
@@ -133,9 +87,8 @@ def resolver(house: House) -> Iterator[Unbound]:
         assert shown.returncode == 0, shown.stderr
         anchors += [line for line in shown.stdout.splitlines() if " DS " in line]
     assert len(anchors) == len(ORIGINS)
-    unbound = Unbound(house.directory, house, anchors)
+    unbound = Unbound(house.directory, house.address, anchors, (*ORIGINS, *CHILDREN))
     try:
-        until(unbound.answers, 10, "Unbound answers")
         yield unbound
     finally:
         unbound.end()
@@ -168,9 +121,8 @@ def test_nothing_validates_below_another_keys_ds(house: House) -> None:
     )
     house.run()
     anchor = "example.org. IN DS 12345 13 2 " + "ab" * 32
-    unbound = Unbound(house.directory, house, [anchor])
+    unbound = Unbound(house.directory, house.address, [anchor], ORIGINS)
     try:
-        until(unbound.answers, 10, "Unbound answers")
         assert unbound.ask("www.example.org", "A").rcode() == dns.rcode.SERVFAIL
     finally:
         unbound.end()
