@@ -21,7 +21,7 @@ from zoneward.state import LAYOUT, ManagerLock, StateDirectory
 
 # The first member: what this is, and the layout of what follows.
 _LABEL = "zoneward-backup"
-_LEFT_OUT = frozenset({"lock", "state.db", "state.db-wal", "state.db-shm", "layout"})
+_LEFT_OUT = frozenset({"lock", "state.db", "state.db-wal", "state.db-shm", "layout", "restored"})
 
 
 def write(state: StateDirectory, file: Path) -> list[str]:
@@ -136,6 +136,7 @@ def _swap(state: StateDirectory, fresh: Path) -> None:
     owner = state.manager.stat()
     os.link(state.lock, fresh / state.lock.name)
     shutil.copyfile(state.layout, fresh / state.layout.name)
+    (fresh / state.restored.name).touch(mode=0o600)
     if os.geteuid() == 0:
         for path in (fresh, *fresh.rglob("*")):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

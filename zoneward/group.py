@@ -24,7 +24,7 @@ from zoneward.zonetask import ZoneTask
 # the next one may ring: twice as long each time that something is still due, up to RETRY.
 RETRY = 10.0
 PAUSE = 0.5
-# How long a zone that starts waits for what servers say they hold of it.
+# How long a zone that is new here, or restored, waits for what servers say they hold of it.
 PATIENCE = 3.0
 
 # Every version is verified again, whole, this often, in seconds; the first time within
@@ -60,10 +60,11 @@ class NameGroup:
         *,
         servers: bool = True,
         zones: int = 1,
+        restored: bool = False,
     ) -> None:
         """`moved` is called when `due` may be another than before; `verifying` is shared by
-        all groups; `servers`: there may be some that know the zone; `zones`: how many
-        there are in all."""
+        all groups; `servers`: there may be some that know the zone; `restored`: also better
+        than the versions here, which are a backup's; `zones`: how many there are in all."""
         self._verifying = verifying
         self.plan = plan
         self._moved = moved
@@ -79,6 +80,7 @@ class NameGroup:
         self._word = asyncio.Event()
         self._spread = min(max(REVERIFY_SPREAD, REVERIFY_EACH * zones), REVERIFY_EVERY)
         self._patience = PATIENCE if servers else 0.0
+        self._restored = restored
 
     @property
     def origin(self) -> dns.name.Name:
@@ -194,9 +196,14 @@ class NameGroup:
     async def _hear_servers(self) -> None:
         """Before keys are made or anything is signed: a server may know the zone from a life whose
         state is lost, or is newer than a backup that was restored."""
+        asked = {
+            block
+            for block, task in self.tasks.items()
+            if self._restored or task.keeper.current is None
+        }
         try:
             async with asyncio.timeout(self._patience):
-                while self.tasks.keys() - self._held_by_servers.keys():
+                while asked - self._held_by_servers.keys():
                     self._word.clear()
                     await self._word.wait()
         except TimeoutError:

@@ -280,6 +280,7 @@ class Manager:
             self._verifying,
             servers=self._servers_may_know(),
             zones=zones,
+            restored=self.state.restored.exists(),
         )
 
     def _servers_may_know(self) -> bool:
@@ -360,6 +361,11 @@ class Manager:
         """End all tasks and threads."""
         for follower in self._followers.values():
             follower.cancel()
+        signers = [group.signer for group in self.groups.values() if group.signer is not None]
+        if all(group.started for group in self.groups.values()) and not any(
+            signer.held for signer in signers
+        ):
+            self.state.restored.unlink(missing_ok=True)
         await asyncio.gather(
             *(group.stop() for group in self.groups.values()), return_exceptions=True
         )

@@ -34,6 +34,12 @@ class StateDirectory:
         return self.root / "manager.replaced"
 
     @property
+    def restored(self) -> Path:
+        """Is there from a restore until a manager has stopped with no zone held: what servers
+        hold may be newer than what is here."""
+        return self.manager / "restored"
+
+    @property
     def server(self) -> Path:
         return self.root / "server"
 
