@@ -12,6 +12,7 @@ from registrars.protocol import Context, Driver, Registrar
 
 GROUP = "zoneward.registrars"
 _BUILT_IN = {
+    "epp": "registrars.epp.driver",
     "exec": "registrars.program",
     "manual": "registrars.manual",
     "rfc2136": "registrars.update",
