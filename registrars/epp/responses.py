@@ -5,12 +5,14 @@ import attrs
 from registrars.epp import tree
 from registrars.epp.tree import EPP, Element, TreeError
 
+# The schema has 64; not all servers keep to it.
+_LONGEST_ID = 256
+
 
 @attrs.frozen
 class Greeting:
     """`objects` and `extensions` are URIs of what may be logged in with."""
 
-    versions: tuple[str, ...]
     languages: tuple[str, ...]
     objects: frozenset[str]
     extensions: frozenset[str]
@@ -67,7 +69,6 @@ def _greeting(element: Element) -> Greeting:
     menu = element.need(EPP, "svcMenu")
     extensions = menu.find(EPP, "svcExtension")
     return Greeting(
-        versions=tuple(one.token for one in menu.all(EPP, "version")),
         languages=tuple(one.token for one in menu.all(EPP, "lang")),
         objects=frozenset(one.token for one in menu.all(EPP, "objURI")),
         extensions=frozenset(
@@ -95,16 +96,26 @@ def _response(element: Element) -> Response:
         code=int(code),
         text=": ".join(text for text in texts if text),
         client_id=None if client is None else client.token,
-        server_id=ids.need(EPP, "svTRID").token,
+        server_id=_server_id(ids),
         message=_message(element.find(EPP, "msgQ")),
         data=data.children if data else (),
         extension=extension.children if extension else (),
     )
 
 
+def _server_id(ids: Element) -> str:
+    """It is kept in the state database, and so may not be of any length."""
+    text = ids.need(EPP, "svTRID").token
+    if not 0 < len(text) <= _LONGEST_ID:
+        raise TreeError(f"<svTRID> is not of 1 to {_LONGEST_ID} characters")
+    return text
+
+
 def _message(queue: Element | None) -> Message | None:
     """None where the queue was only counted: <msgQ> is in any response (section 2.6)."""
     if queue is None:
         return None
-    text = queue.find(EPP, "msg")
-    return Message(queue.get("id") or "", "" if text is None else text.token)
+    text, number = queue.find(EPP, "msg"), queue.get("id")
+    if not number:
+        raise TreeError("<msgQ> has no id")
+    return Message(number, "" if text is None else text.token)

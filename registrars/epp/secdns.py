@@ -9,6 +9,9 @@ import dns.name
 from registrars.epp.tree import SECDNS, Element, TreeError
 from registrars.protocol import Entry, Wants
 
+# Those that a DS can be made with here.
+_DIGESTS = (1, 2, 4)
+
 
 @attrs.frozen
 class Listed:
@@ -68,7 +71,7 @@ def listed(zone: dns.name.Name, data: Element | None) -> Listed:
     if data is None:
         return Listed()
     life = data.find(SECDNS, "maxSigLife")
-    entries = [_ds(one) for one in data.all(SECDNS, "dsData")]
+    entries = [_ds(zone, one) for one in data.all(SECDNS, "dsData")]
     for one in data.all(SECDNS, "keyData"):
         try:
             entries.append(Entry.of_dnskey(zone, _dnskey(one)))
@@ -79,7 +82,8 @@ def listed(zone: dns.name.Name, data: Element | None) -> Listed:
     )
 
 
-def _ds(data: Element) -> Entry:
+def _ds(zone: dns.name.Name, data: Element) -> Entry:
+    """With the key that is within, where the DS is that key's: it would be taken for ours."""
     try:
         digest = bytes.fromhex(data.need(SECDNS, "digest").token)
         ds = (
@@ -88,8 +92,12 @@ def _ds(data: Element) -> Entry:
             + digest
         )
         key = data.find(SECDNS, "keyData")
-        return Entry(ds, None if key is None else _dnskey(key))
-    except ValueError as error:
+        dnskey = None if key is None else _dnskey(key)
+        if dnskey is not None and ds[3] in _DIGESTS:
+            made = Entry.of_dnskey(zone, dnskey, ds[3])
+            return made if made.ds == ds else Entry(ds, None)
+        return Entry(ds, None)
+    except (ValueError, dns.exception.DNSException) as error:
         raise TreeError(f"a DS can't be read ({error})") from None
 
 

@@ -54,7 +54,7 @@ class Scene:
         return (*(one for one in usual if one.split()[0] not in given), *more)
 
     def open(
-        self, *more: str, wants: str = "ds", timeout: float = 5.0, host: str = "127.0.0.1"
+        self, *more: str, wants: str = "ds", timeout: float = 20.0, host: str = "127.0.0.1"
     ) -> Registrar:
         head = f"registrar epp {host}:{self.server.port}"
         config = registry.read(line(head, *self.options(*more, wants=wants)))
@@ -73,7 +73,7 @@ class Scene:
             config.place,
             config.host,
             config.port,
-            5.0,
+            20.0,
             (self.directory / "client.pem", self.directory / "client.key"),
             self.authority.certificate,
         )

@@ -136,7 +136,7 @@ def test_nothing_is_lost_and_nothing_done_twice(
     scene: Scene, wants: str, case: str, fault: str, writes_before: int
 ) -> None:
     scene.server.faults.extend(["", fault])
-    registrar = scene.open(wants=wants, timeout=0.5)
+    registrar = scene.open(wants=wants, timeout=2.0 if fault in ("late", "silent") else 20.0)
     plan = Plan(ZONE, add=(OLD,))
     with pytest.raises(RegistrarError) as caught:
         registrar.apply(plan)

@@ -10,7 +10,7 @@ from registrars.epp import commands, domain, frames, responses, tree
 from registrars.epp.frames import FrameError
 from registrars.epp.secdns import Change
 from registrars.epp.tree import DOMAIN, EPP, SECDNS, Element, TreeError
-from registrars.protocol import Wants
+from registrars.protocol import Entry, Wants
 
 
 def pieces(octets: bytes, size: int) -> Callable[[int], bytes]:
@@ -181,14 +181,45 @@ def test_dnssec_data_that_is_none(data: str, what: str) -> None:
         domain.read(ZONE, about(f'<s:infData xmlns:s="{SECDNS}">{data}</s:infData>'))
 
 
-def test_a_ds_with_the_key_that_it_was_made_of() -> None:
-    entry = key(1)
+@pytest.mark.parametrize("digest", [1, 2, 4])
+def test_a_ds_with_the_key_that_it_was_made_of(digest: int) -> None:
+    entry = key(1, digest=digest)
+    assert domain.read(ZONE, about(with_key(entry, entry))).listed.entries == (entry,)
+
+
+def test_a_ds_with_a_key_that_it_was_not_made_of() -> None:
+    (found,) = domain.read(ZONE, about(with_key(key(1), key(2)))).listed.entries
+    assert found == Entry(key(1).ds, None)
+
+
+def with_key(entry: Entry, other: Entry) -> str:
+    """A dsData with a keyData in it (RFC 5910 section 4.1)."""
     (ds,) = Change(Wants.DS, add=(entry,)).element().children[0].children
-    (of,) = Change(Wants.DNSKEY, add=(entry,)).element().children[0].children
+    (of,) = Change(Wants.DNSKEY, add=(other,)).element().children[0].children
     whole = Element(SECDNS, "infData", (Element(SECDNS, "dsData", (*ds.children, of)),))
-    octets = tree.write(whole).partition(b"\n")[2].decode()
-    (found,) = domain.read(ZONE, about(octets)).listed.entries
-    assert found == entry
+    return tree.write(whole).partition(b"\n")[2].decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ("SRV-1", "x" * 257, "<svTRID> is not of 1 to 256 characters"),
+        ("SRV-1", "", "<svTRID> is not of 1 to 256 characters"),
+        ('id="7"', 'id=""', "<msgQ> has no id"),
+        ('id="7"', "", "<msgQ> has no id"),
+        ('code="1000"', 'code="10000"', "a response has no result code"),
+        ('code="1000"', 'code="١٠٠٠"', "a response has no result code"),
+        ("<msg>ok</msg>", "", "<result> has no <msg>"),
+        ("trID", "trId", "<response> has no <trID>"),
+        ("response", "hello", "<epp> has no <response>"),
+        ("epp-1.0", "epp-2.0", "not <epp> of EPP 1.0"),
+    ],
+)
+def test_responses_that_are_none(before: str, after: str, what: str) -> None:
+    octets = eppxml.response(1000, "ok", None, "SRV-1", queue='<msgQ count="1" id="7"/>')
+    assert before.encode() in octets
+    with pytest.raises(TreeError, match=what):
+        responses.read(octets.replace(before.encode(), after.encode()))
 
 
 def about(extension: str) -> responses.Response:
