@@ -1,5 +1,7 @@
 """DS, DNSKEY, CDS and CDNSKEY records as people and programs pass them on."""
 
+import base64
+
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -70,3 +72,49 @@ def as_json(zone: dns.name.Name, entries: tuple[Entry, ...]) -> tuple[EntryJson,
         )
         for entry in entries
     )
+
+
+def ds_entry(key_tag: int, algorithm: int, digest_type: int, digest: str, id: str = "") -> Entry:  # noqa: A002
+    """From the fields of a form; the digest hexadecimal. Raises ValueError, OverflowError."""
+    head = key_tag.to_bytes(2, "big") + bytes((algorithm, digest_type))
+    return Entry(head + bytes.fromhex(digest), None, id)
+
+
+def dnskey_entry(
+    zone: dns.name.Name,
+    flags: int,
+    algorithm: int,
+    public_key: str,
+    id: str = "",  # noqa: A002
+) -> Entry:
+    """From the fields of a form; the key base64, in which blanks don't count. Raises
+    ValueError, OverflowError, DNSException."""
+    key = base64.b64decode("".join(public_key.split()), validate=True)
+    return Entry.of_dnskey(zone, flags.to_bytes(2, "big") + bytes((3, algorithm)) + key, id=id)
+
+
+def base64_key(entry: Entry) -> str:
+    """The public key of an entry that has one. Raises ValueError."""
+    if entry.public_key is None:
+        raise ValueError("a registrar that wants the key was given a digest alone")
+    return base64.b64encode(entry.public_key).decode()
+
+
+def hex_digest(entry: Entry) -> str:
+    return entry.digest.hex().upper()
+
+
+def domain(zone: dns.name.Name) -> str:
+    """A zone's name as registrars write it: lower case, no dot at the end."""
+    return zone.canonicalize().to_text(omit_final_dot=True)
+
+
+def ds_text(entry: Entry) -> str:
+    """DS rdata in presentation format (RFC 4034 section 5.3)."""
+    return f"{entry.tag} {entry.algorithm} {entry.digest_type} {hex_digest(entry)}"
+
+
+def ds_from_text(text: str) -> Entry:
+    """The reverse; the digest may have blanks in it. Raises ValueError, OverflowError."""
+    tag, algorithm, digest_type, *digest = text.split()
+    return ds_entry(int(tag), int(algorithm), int(digest_type), "".join(digest))

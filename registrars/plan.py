@@ -1,11 +1,19 @@
 """From what is wanted and what a registrar has to what is to change, and what may not."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import attrs
 import dns.name
 
-from registrars.protocol import Capabilities, Deletes, Entry, Plan, Wants
+from registrars.protocol import (
+    Capabilities,
+    Deletes,
+    Entry,
+    Plan,
+    Progress,
+    Receipt,
+    Wants,
+)
 
 
 @attrs.frozen
@@ -93,3 +101,45 @@ def _twins(plan: Plan, capabilities: Capabilities) -> Forbidden | None:
     return Forbidden(
         f"the registrar deletes by key tag, and {tags} is also that of a DS that stays"
     )
+
+
+def left_to_add(plan: Plan, have: Collection[Entry]) -> tuple[Entry, ...]:
+    """What a plan adds that a registrar lacks by now."""
+    return tuple(one for one in plan.add if not any(same(one, other) for other in have))
+
+
+def left_to_remove(plan: Plan, have: Collection[Entry]) -> tuple[Entry, ...]:
+    """What a plan removes that is still there, as listed now: with today's ids."""
+    return tuple(one for one in have if any(same(one, other) for other in plan.remove))
+
+
+def replacement(plan: Plan, have: Collection[Entry]) -> tuple[Entry, ...]:
+    """All that is to be there, for who can only replace all. What the plan keeps is kept even
+    where a list that lags lacks it, and so is what came after the plan was made."""
+    stay = tuple(one for one in have if not any(same(one, other) for other in plan.remove))
+    lost = tuple(one for one in plan.keep if not any(same(one, other) for other in stay))
+    return (*stay, *lost, *left_to_add(plan, (*stay, *lost)))
+
+
+def one_by_one(
+    plan: Plan,
+    have: Collection[Entry],
+    add: Callable[[Entry], object],
+    remove: Callable[[Entry], object],
+) -> Receipt:
+    """Carry a plan out with a registrar that takes entries singly: adding before removing."""
+    for one in left_to_add(plan, have):
+        add(one)
+    for one in left_to_remove(plan, have):
+        remove(one)
+    return done(plan)
+
+
+def done(plan: Plan) -> Receipt:
+    """The receipt of a plan of which nothing is left."""
+    return Receipt(Progress.ACCEPTED, f"{plan.zone} is there as planned")
+
+
+def never_pending(zone: dns.name.Name) -> Receipt:
+    """What a registrar says of an operation that answers at once."""
+    return Receipt(Progress.ACCEPTED, f"{zone} has nothing under way")

@@ -13,8 +13,8 @@ and answers with JSON on standard output.
 Secrets go the same way as the request: never in arguments or the environment.
 """
 
-import base64
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +38,7 @@ from corefile.arguments import (
 from corefile.secrets import SecretError
 from registrars import formats
 from registrars.formats import EntryJson
+from registrars.hidden import Hidden
 from registrars.protocol import (
     Capabilities,
     Context,
@@ -165,13 +166,14 @@ class Program:
         self._settings = settings
         self._directory = directory
         self._secrets = secrets
+        self._hidden = Hidden(*secrets.values())
 
     def list(self, zone: dns.name.Name) -> tuple[Entry, ...]:
         answer = self._run(Request(action="list", zone=zone.to_text(), secrets=self._secrets))
         try:
             return tuple(_entry(zone, one) for one in answer.entries)
-        except (ValueError, dns.exception.DNSException) as error:
-            raise self._error(f"listed what is no DS or DNSKEY ({error})") from error
+        except (ValueError, OverflowError, dns.exception.DNSException) as error:
+            raise self._error(f"listed what is no DS or DNSKEY ({error})") from None
 
     def apply(self, plan: Plan) -> Receipt:
         zone = plan.zone
@@ -198,57 +200,63 @@ class Program:
         known = {one.value: one for one in (Progress.ACCEPTED, Progress.PENDING, Progress.REFUSED)}
         if answer.progress not in known:
             raise self._error(f"answered progress {answer.progress!r}; right: {', '.join(known)}")
-        return Receipt(known[answer.progress], answer.text, answer.reference)
+        text = self._hidden.scrubbed(answer.text)
+        return Receipt(known[answer.progress], text, answer.reference)
 
     def _run(self, request: Request) -> Answer:
-        try:
-            done = subprocess.run(  # noqa: S603 - the command is the Corefile's
-                self._settings.command,
-                input=msgspec.json.encode(request),
-                capture_output=True,
-                cwd=self._directory,
-                env={name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
-                timeout=self._settings.timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise self._error(
-                f"not done within {self._settings.timeout:g} s", passing=True
-            ) from None
-        except OSError as error:
-            raise self._error(f"can't be run ({error.strerror or error})") from error
-        if done.returncode:
-            line = self._clean(done.stderr[-2000:].decode(errors="replace"))
-            raise self._error(f"ended with {done.returncode}: {line or 'no word'}", passing=True)
-        if len(done.stdout) > _LARGEST:
+        status, out, err = self._finished(msgspec.json.encode(request))
+        if status:
+            line = self._hidden.scrubbed(err[-2000:].decode(errors="replace"))
+            raise self._error(f"ended with {status}: {line or 'no word'}", passing=True)
+        if len(out) > _LARGEST:
             raise self._error(f"wrote more than {_LARGEST} octets")
         try:
-            answer = msgspec.json.decode(done.stdout, type=Answer)
-        except msgspec.DecodeError as error:
+            answer = msgspec.json.decode(out, type=Answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._error(f"wrote what is no answer ({error})") from None
         if answer.error:
-            raise self._error(self._clean(answer.error), passing=answer.passing)
+            raise self._error(answer.error, passing=answer.passing)
         return answer
 
-    def _clean(self, text: str) -> str:
-        """In one line, without a secret."""
-        for secret in self._secrets.values():
-            text = text.replace(secret, "***")
-        return " ".join(text.split())[-300:]
+    def _finished(self, request: bytes) -> tuple[int, bytes, bytes]:
+        """Exit status and output. What it started goes with it when its time is over."""
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the command is the Corefile's
+                self._settings.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._directory,
+                env={name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise self._error(f"can't be run ({error.strerror or error})") from None
+        with process:
+            try:
+                out, err = process.communicate(request, timeout=self._settings.timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise self._error(
+                    f"not done within {self._settings.timeout:g} s", passing=True
+                ) from None
+        return process.returncode, out, err
 
     def _error(self, message: str, *, passing: bool = False) -> RegistrarError:
         return RegistrarError(
-            f"exec {self._settings.command[0]}", message, "see to the program", passing=passing
+            f"exec {self._settings.command[0]}",
+            self._hidden.scrubbed(message),
+            "see to the program",
+            passing=passing,
         )
 
 
 def _entry(zone: dns.name.Name, listed: Listed) -> Entry:
     if listed.public_key is not None:
-        key = base64.b64decode(listed.public_key, validate=True)
-        flags = (257 if listed.flags is None else listed.flags).to_bytes(2, "big")
-        dnskey = flags + bytes((3, listed.algorithm)) + key
-        return Entry.of_dnskey(zone, dnskey, id=listed.id)
+        flags = 257 if listed.flags is None else listed.flags
+        return formats.dnskey_entry(zone, flags, listed.algorithm, listed.public_key, listed.id)
     if listed.key_tag is None or listed.digest_type is None or listed.digest is None:
         raise ValueError("an entry has neither public_key nor key_tag, digest_type and digest")
-    head = listed.key_tag.to_bytes(2, "big") + bytes((listed.algorithm, listed.digest_type))
-    return Entry(head + bytes.fromhex(listed.digest), None, listed.id)
+    return formats.ds_entry(
+        listed.key_tag, listed.algorithm, listed.digest_type, listed.digest, listed.id
+    )

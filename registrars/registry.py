@@ -12,10 +12,23 @@ from registrars.protocol import Context, Driver, Registrar
 
 GROUP = "zoneward.registrars"
 _BUILT_IN = {
+    "cloudflare": "registrars.cloudflare",
+    "desec": "registrars.desec",
+    "dnsimple": "registrars.dnsimple",
     "epp": "registrars.epp.driver",
     "exec": "registrars.program",
+    "gandi": "registrars.gandi",
+    "godaddy": "registrars.godaddy",
+    "inwx": "registrars.inwx",
     "manual": "registrars.manual",
+    "namecom": "registrars.namecom",
+    "ovh": "registrars.ovh",
+    "porkbun": "registrars.porkbun",
+    "powerdns": "registrars.powerdns",
     "rfc2136": "registrars.update",
+    "route53": "registrars.route53",
+    "route53domains": "registrars.route53domains",
+    "transip": "registrars.transip",
 }
 
 

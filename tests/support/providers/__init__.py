@@ -1,0 +1,2 @@
+"""Strict local stand-ins for the HTTP APIs of registrars, one state machine each, by the
+providers' own documents."""
