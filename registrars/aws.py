@@ -8,6 +8,7 @@ import attrs
 import boto3
 import botocore.config
 import botocore.exceptions
+import botocore.parsers
 
 from registrars import options
 from registrars.hidden import Hidden
@@ -81,18 +82,24 @@ class Account:
         )
 
     def call(self, what: str, call: Callable[[], T]) -> T:
-        """Raises RegistrarError for whatever botocore raises."""
+        """Raises RegistrarError for whatever botocore raises, and where the answer lacks what
+        `call` takes from it."""
         place = f"{self.name} {what}"
         try:
             return call()
         except botocore.exceptions.ClientError as error:
             raise self._refused(place, error.response) from None
-        except (botocore.exceptions.BotoCoreError, ValueError) as error:
-            passing = isinstance(error, botocore.exceptions.HTTPClientError)
-            text = str(error) if not isinstance(error, ValueError) else "answered what is no answer"
+        except (
+            botocore.exceptions.HTTPClientError,
+            botocore.exceptions.ConnectionError,
+        ) as error:
+            raise self.error(place, str(error), "it is tried again", passing=True) from None
+        except (botocore.parsers.ResponseParserError, KeyError, ValueError):
             raise self.error(
-                place, text, "it is tried again" if passing else "see to it", passing=passing
+                place, "answered what is no answer", "it is tried again", passing=True
             ) from None
+        except botocore.exceptions.BotoCoreError as error:
+            raise self.error(place, str(error), "see to the credentials and endpoint") from None
 
     def _refused(self, place: str, response: Any) -> RegistrarError:
         """`response` is a parsed error; its parts may lack."""

@@ -35,7 +35,11 @@ from registrars.protocol import (
 
 if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
-    from mypy_boto3_route53.type_defs import ChangeTypeDef, ResourceRecordSetTypeDef
+    from mypy_boto3_route53.type_defs import (
+        ChangeInfoTypeDef,
+        ChangeTypeDef,
+        ResourceRecordSetTypeDef,
+    )
 
 OPTIONS = attrs.evolve(aws.OPTIONS, optional_words=("zone-id",), parent=True)
 _TTL = 3600
@@ -96,7 +100,7 @@ class Route53:
                 what,
                 lambda: self._client.change_resource_record_sets(
                     HostedZoneId=zone_id, ChangeBatch={"Changes": changes}
-                ),
+                )["ChangeInfo"],
             )
         except aws.AmazonError as error:
             if error.code == "InvalidChangeBatch" and self._record_set(zone_id, plan.zone) != old:
@@ -107,18 +111,19 @@ class Route53:
                     passing=True,
                 ) from None
             raise
-        return _receipt(told["ChangeInfo"]["Status"], told["ChangeInfo"]["Id"])
+        return _receipt(told)
 
     def poll(self, zone: dns.name.Name, reference: str) -> Receipt:
         try:
             told = self._account.call(
-                f"GetChange {reference}", lambda: self._client.get_change(Id=reference)
+                f"GetChange {reference}",
+                lambda: self._client.get_change(Id=reference)["ChangeInfo"],
             )
         except aws.AmazonError as error:
             if error.code == "NoSuchChange":
                 return Receipt(Progress.ACCEPTED, f"change {reference} is no longer known")
             raise
-        return _receipt(told["ChangeInfo"]["Status"], told["ChangeInfo"]["Id"])
+        return _receipt(told)
 
     def close(self) -> None:
         self._client.close()
@@ -130,11 +135,13 @@ class Route53:
         text = parent.canonicalize().to_text()
         told = self._account.call(
             f"ListHostedZonesByName {text}",
-            lambda: self._client.list_hosted_zones_by_name(DNSName=text, MaxItems="10"),
+            lambda: self._client.list_hosted_zones_by_name(DNSName=text, MaxItems="10")[
+                "HostedZones"
+            ],
         )
         ids = [
             zone["Id"].removeprefix("/hostedzone/")
-            for zone in told["HostedZones"]
+            for zone in told
             if _is(zone["Name"], parent) and not zone.get("Config", {}).get("PrivateZone")
         ]
         if len(ids) != 1:
@@ -153,9 +160,9 @@ class Route53:
                 StartRecordName=child.canonicalize().to_text(),
                 StartRecordType="DS",
                 MaxItems="1",
-            ),
+            )["ResourceRecordSets"],
         )
-        for found in told["ResourceRecordSets"]:
+        for found in told:
             if found["Type"] == "DS" and _is(found["Name"], child):
                 return found  # type: ignore[return-value]
         return None
@@ -174,9 +181,9 @@ class Route53:
             ) from None
 
 
-def _receipt(status: str, change: str) -> Receipt:
+def _receipt(told: "ChangeInfoTypeDef") -> Receipt:
+    status, change = told.get("Status", ""), told.get("Id", "").removeprefix("/change/")
     progress = Progress.ACCEPTED if status == "INSYNC" else Progress.PENDING
-    change = change.removeprefix("/change/")
     return Receipt(progress, f"change {change} is {status}", change)
 
 

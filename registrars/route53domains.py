@@ -98,20 +98,20 @@ class Route53Domains:
                             "Flags": entry.flags or 257,
                             "PublicKey": key,
                         },
-                    )
+                    )["OperationId"]
                 ),
             )
-            return _pending(plan.zone, started.get("OperationId", ""))
+            return _pending(plan.zone, started)
         for entry in left_to_remove(plan, have):
             ended = self._account.call(
                 f"DisassociateDelegationSignerFromDomain {name}",
                 lambda entry=entry: (  # type: ignore[misc]
                     self._client.disassociate_delegation_signer_from_domain(
                         DomainName=name, Id=entry.id
-                    )
+                    )["OperationId"]
                 ),
             )
-            return _pending(plan.zone, ended.get("OperationId", ""))
+            return _pending(plan.zone, ended)
         return done(plan)
 
     def poll(self, zone: dns.name.Name, reference: str) -> Receipt:
