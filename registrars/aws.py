@@ -57,7 +57,7 @@ _REMEDIES = {
 @attrs.frozen
 class Account:
     """Who asks, and how errors are told. Without secrets boto3 looks for credentials itself:
-    environment, profile, the machine's role."""
+    profile, the machine's role."""
 
     name: str
     endpoint: str

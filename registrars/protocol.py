@@ -189,11 +189,14 @@ class Registrar(Protocol):
 
     def apply(self, plan: Plan) -> Receipt:
         """Do it: add before removing, where these are two calls. The same plan a second time,
-        or after half of it was done, is no error and changes only what is left."""
+        or after half of it was done, is no error and changes only what is left. Who works later
+        may do a first part alone and say PENDING: what is left is in the plan that is made anew
+        once `poll` says ACCEPTED."""
         ...
 
     def poll(self, zone: dns.name.Name, reference: str) -> Receipt:
-        """Ask how far an operation got; only where `capabilities.polls`."""
+        """Ask how far an operation got; only where `capabilities.polls`. One that is no longer
+        known is ACCEPTED: the list says what came of it."""
         ...
 
     def close(self) -> None:

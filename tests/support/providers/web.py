@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -143,7 +144,7 @@ class LocalServer:
     """On a loopback port of its own. `requests` are all that came, `complaints` what was not as
     the documents say."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, tls: ssl.SSLContext | None = None) -> None:
         self.provider = provider
         self.requests: list[Request] = []
         self.complaints: list[str] = []
@@ -166,7 +167,10 @@ class LocalServer:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._http.server_address[1]}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.02}
         )
