@@ -1,12 +1,13 @@
-"""Name.com, by its API v4: DS in, named by its digest.
+"""Name.com, by its Core API, or the v4 that came before: DS in, named by its digest.
 
     registrar namecom {
         user NAME
         token file:PATH|env:NAME|credential:NAME
+        api core|v4
         endpoint URL
     }
 
-https://www.name.com/api-docs/DNSSECs
+https://docs.name.com, https://www.name.com/api-docs/DNSSECs
 """
 
 import base64
@@ -20,7 +21,13 @@ from registrars.http import Client, quoted
 from registrars.plan import never_pending, one_by_one
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
-OPTIONS = options.Options(endpoint="https://api.name.com", secrets=("token",), words=("user",))
+OPTIONS = options.Options(
+    endpoint="https://api.name.com",
+    secrets=("token",),
+    words=("user",),
+    choices=(("api", ("core", "v4")),),
+)
+_ROOTS = {"core": "/core/v1", "v4": "/v4"}
 _PAGES = 50
 
 
@@ -29,7 +36,12 @@ class Record(msgspec.Struct, rename="camel"):
     algorithm: int
     digest_type: int
     digest: str
-    domain_name: str = ""
+
+
+class Named(Record, rename="camel"):
+    """As v4 wants it told."""
+
+    domain_name: str
 
 
 class Page(msgspec.Struct, rename="camel"):
@@ -48,7 +60,7 @@ def open(config: options.Settings, context: Context) -> "NameCom":  # noqa: A001
     client = Client(
         "namecom", config.endpoint, context.timeout, (token, basic), lambda *request: header
     )
-    return NameCom(client)
+    return NameCom(client, config.word("api"))
 
 
 class NameCom:
@@ -59,14 +71,15 @@ class NameCom:
         Wants.DS, frozenset({2, 4}), Deletes.DIGEST, lists=True, automatic=True
     )
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, api: str) -> None:
         self._client = client
+        self._api = api
 
     def list(self, zone: dns.name.Name) -> tuple[Entry, ...]:
         found: tuple[Entry, ...] = ()
         page = 1
         for _ in range(_PAGES):
-            answer = self._client.call("GET", _path(zone), query={"page": str(page)})
+            answer = self._client.call("GET", self._path(zone), query={"page": str(page)})
             told = self._client.read(answer, Page)
             found += self._client.entries(
                 answer,
@@ -83,16 +96,12 @@ class NameCom:
         return found
 
     def apply(self, plan: Plan) -> Receipt:
-        path = _path(plan.zone)
+        path = self._path(plan.zone)
 
         def add(entry: Entry) -> None:
-            record = Record(
-                entry.tag,
-                entry.algorithm,
-                entry.digest_type,
-                formats.hex_digest(entry),
-                formats.domain(plan.zone),
-            )
+            fields = (entry.tag, entry.algorithm, entry.digest_type, formats.hex_digest(entry))
+            v4 = self._api == "v4"
+            record = Named(*fields, formats.domain(plan.zone)) if v4 else Record(*fields)
             self._client.call("POST", path, body=record)
 
         def remove(entry: Entry) -> None:
@@ -107,6 +116,5 @@ class NameCom:
     def close(self) -> None:
         self._client.close()
 
-
-def _path(zone: dns.name.Name) -> str:
-    return f"/v4/domains/{quoted(formats.domain(zone))}/dnssec"
+    def _path(self, zone: dns.name.Name) -> str:
+        return f"{_ROOTS[self._api]}/domains/{quoted(formats.domain(zone))}/dnssec"

@@ -1,10 +1,10 @@
-"""Name.com v4: https://www.name.com/api-docs/DNSSECs"""
+"""Name.com, Core and v4: https://docs.name.com, https://www.name.com/api-docs/DNSSECs"""
 
 import base64
 
 from providers.web import Provider, Refusal, Reply, Request, exactly, hexadecimal
 
-PATH = "/v4/domains/example.org/dnssec"
+FIELDS = {"keyTag": int, "algorithm": int, "digestType": int, "digest": str}
 
 
 class NameCom(Provider):
@@ -13,14 +13,16 @@ class NameCom(Provider):
     name = "namecom"
     secrets = {"token": "0123456789abcdef0123456789abcdef01234567"}
     options = "user alice"
+    path = "/core/v1/domains/example.org/dnssec"
+    fields = FIELDS
 
     def answer(self, request: Request) -> Reply:
         credentials = base64.b64encode(f"alice:{self.secrets['token']}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {credentials}":
             return self.error(401, "Unauthenticated")
-        if not request.path.startswith(PATH):
+        if not request.path.startswith(self.path):
             return self.error(404, "Not Found")
-        rest = request.path.removeprefix(PATH)
+        rest = request.path.removeprefix(self.path)
         if rest == "" and request.method == "GET":
             page = int(request.query.get("page", "1"))
             rows = list(self.stored.values())[page - 1 : page]
@@ -30,16 +32,9 @@ class NameCom(Provider):
             return Reply(200, told)
         if rest == "" and request.method == "POST":
             body = request.json()
-            exactly(
-                body,
-                {
-                    "domainName": str,
-                    "keyTag": int,
-                    "algorithm": int,
-                    "digestType": int,
-                    "digest": str,
-                },
-            )
+            exactly(body, self.fields)
+            if body.get("domainName", "example.org") != "example.org":
+                raise Refusal("domainName is another's")
             digest = hexadecimal(body["digest"], body["digestType"])
             ds = (body["keyTag"], body["algorithm"], body["digestType"], digest)
             if ds in self.stored.values():
@@ -66,3 +61,11 @@ class NameCom(Provider):
 
     def error(self, status: int, message: str) -> Reply:
         return Reply(status, {"message": message, "details": "what the registry says"})
+
+
+class NameComV4(NameCom):
+    """The API that came before."""
+
+    options = "user alice\napi v4"
+    path = "/v4/domains/example.org/dnssec"
+    fields = FIELDS | {"domainName": str}

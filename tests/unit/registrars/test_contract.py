@@ -14,7 +14,7 @@ from providers.dnsimple import DNSimple, DNSimpleKeys
 from providers.gandi import Gandi
 from providers.godaddy import GoDaddy
 from providers.inwx import INWX, INWXLater
-from providers.namecom import NameCom
+from providers.namecom import NameCom, NameComV4
 from providers.ovh import OVH
 from providers.porkbun import Porkbun
 from providers.powerdns import PowerDNS
@@ -35,6 +35,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     INWX,
     INWXLater,
     NameCom,
+    NameComV4,
     OVH,
     Porkbun,
     PowerDNS,
