@@ -68,14 +68,18 @@ def usage(pid: int) -> Usage:
     return Usage(user / tick, system / tick)
 
 
-def settled(pid: int, *, window: float = 3.0, share: float = 0.03) -> float:
+def settled(
+    pid: int, *, window: float = 3.0, share: float = 0.03, patience: float = 1800.0
+) -> float:
     """Wait until a process has used less than `share` of a core for `window` seconds; the
     moment at which that began, on the monotonic clock."""
-    while True:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
         began, before = time.monotonic(), usage(pid).whole
         time.sleep(window)
         if usage(pid).whole - before < window * share:
             return began
+    raise SystemExit(f"bench: process {pid} was never at rest within {patience:.0f} s")
 
 
 def resident_bytes(pid: int) -> int:
