@@ -98,7 +98,9 @@ class ZoneSigner:
         self._maker = VersionMaker(self.origin, config, database, clock, self._evidence, executor)
         self._executor_of_steps = Executor(self._ring, self._evidence, config.policy)
         self._variants: dict[str, Variant] = {}
-        self._parent_says: ParentAnswer = Unknown("not asked yet")
+        self._parent_says: ParentAnswer = (
+            NoParent() if config.parent.island else Unknown("not asked yet")
+        )
         self._copies: tuple[int, ...] = ()
         self._servers = servers or OwnServers()
         self._servers_say: ServersAnswer = Nobody()
@@ -152,12 +154,18 @@ class ZoneSigner:
         """Look at the parent and at our servers where a step waits for them, and advance the
         key states. True when the apex key sets or the signers are others than the versions were
         made with, or a hold was lifted: sign all variants then."""
+        # Where thousands ask one parent it can take minutes; signing does not wait for it.
+        known = self._parent_says
+        says = await self._parent.ds(self.origin) if self._parent_is_due() else None
         async with self._lock:
+            if self._parent_says is not known:
+                # Somebody has asked meanwhile.
+                says = None
             before, held = self._apex(), self._held
             if held is not None or not self._started:
                 await self._examine(ask=True)
             else:
-                await self._look()
+                await self._look(says)
                 await self._advance()
             lifted = held is not None and self._held is None
             return self._apex() != before or bool(self._outdated()) or lifted
@@ -272,11 +280,17 @@ class ZoneSigner:
         bases = [one.base for one in self._variants.values() if one.base is not None]
         return seen_of_key(self.origin, dnskey, bases, self._parent_says)
 
-    async def _look(self) -> None:
-        """Ask whom a step waits for, and now and then the parent anyway."""
+    def _parent_is_due(self) -> bool:
+        """Whether it is asked: where a step waits for it, and now and then anyway."""
+        going_on = self._started and self._held is None
+        return going_on and self._has_parent() and self._clock.boot() >= self._next_parent
+
+    async def _look(self, says: ParentAnswer | None) -> None:
+        """Take in what the parent says, if it was asked; ask our servers if a step waits for
+        them."""
         boot = self._clock.boot()
-        if boot >= self._next_parent and self._has_parent():
-            self._parent_says = await self._parent.ds(self.origin)
+        if says is not None:
+            self._parent_says = says
             await self._evidence.parent(self.keyset, self._parent_says)
             self._last_parent = boot
             self._next_parent = boot + self._parent_pause()
