@@ -59,6 +59,7 @@ def application(manager: Manager) -> Starlette:
     api = _Api(manager)
     routes = [
         Route("/v1/status", _answering(api.status), methods=["GET"]),
+        Route("/v1/overview", _answering(api.overview), methods=["GET"]),
         Route("/v1/zones/reload", _answering(api.reload), methods=["POST"]),
         Route("/v1/zones/accept", _answering(api.accept), methods=["POST"]),
         Route("/v1/keys", _answering(api.keys), methods=["GET"]),
@@ -90,6 +91,9 @@ class _Api:
         if zone is not None:
             self._group(zone)
         return rows.status(self._manager, zone)
+
+    async def overview(self, _: Request) -> msgspec.Struct:
+        return rows.overview(self._manager)
 
     async def reload(self, request: Request) -> msgspec.Struct:
         groups = self._groups(request)

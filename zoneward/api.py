@@ -43,6 +43,25 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     zones: tuple[ZoneRow, ...]
 
 
+class ZoneBrief(msgspec.Struct, frozen=True):
+    """Of one zone in one block, what a start waits for."""
+
+    zone: str
+    block: str
+    serial: int | None
+    signed: bool
+    problem: str | None
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """`config` and `settled` as in Status. `zones` is empty while nothing is settled: it is
+    asked for again and again."""
+
+    config: str
+    settled: bool
+    zones: tuple[ZoneBrief, ...]
+
+
 class ZoneKeys(msgspec.Struct, frozen=True):
     zone: str
     keys: tuple[KeyStatus, ...]

@@ -14,12 +14,14 @@ import httpx
 import msgspec
 
 from server.compile import Compiled
-from zoneward.api import Delegation, Status, ZoneRow
+from zoneward.api import Delegation, Overview, ZoneBrief
 from zoneward.client import AdminClient
 from zoneward.refusal import Refusal
 
 # For one question to a process on this machine, in seconds.
 _PATIENCE = 2.0
+# More zones than these are not told of one by one.
+FEW = 20
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # Block and zone.
@@ -45,12 +47,13 @@ class Door:
 
 @attrs.frozen
 class Report:
-    """What is there for a newcomer to see, and what is not there yet."""
+    """What is there for a newcomer to see, and what is not there yet. Of many zones there are
+    no delegations: a newcomer has few."""
 
-    status: Status
+    overview: Overview
     delegations: Sequence[Delegation]
     doors: dict[str, Door]
-    missing: tuple[ZoneRow, ...]
+    missing: tuple[ZoneBrief, ...]
 
 
 def doors(compiled: Compiled) -> dict[str, Door]:
@@ -67,19 +70,20 @@ def look(client: AdminClient, answering: Path, compiled: Compiled) -> Report | N
     """None while the manager does not answer or has not had its first pass over each zone.
     `answering` is the server's socket."""
     try:
-        status = client.get("/status", Status)
-        if not status.settled:
+        overview = client.get("/overview", Overview)
+        if not overview.settled:
             return None
-        delegations = client.get("/ds", list[Delegation])
+        few = len(overview.zones) <= FEW
+        delegations = client.get("/ds", list[Delegation]) if few else []
     except Refusal:
         return None
     there = answered(answering)
     missing = tuple(
         row
-        for row in status.zones
+        for row in overview.zones
         if row.serial is None or (row.block, dns.name.from_text(row.zone)) not in there
     )
-    return Report(status, delegations, doors(compiled), missing)
+    return Report(overview, delegations, doors(compiled), missing)
 
 
 def answered(socket: Path) -> Answered:

@@ -12,7 +12,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from zoneward import __version__
-from zoneward.api import Delegation, Status, ZoneRow
+from zoneward.api import Delegation, Overview, Status, ZoneBrief, ZoneRow
 from zoneward.group import NameGroup
 from zoneward.manager import Manager
 from zoneward.zonetask import ZoneTask
@@ -36,6 +36,32 @@ def status(manager: Manager, zone: dns.name.Name | None = None) -> Status:
     )
 
 
+def overview(manager: Manager) -> Overview:
+    """All zones in few words."""
+    zones = tuple(
+        _brief(manager, group, block)
+        for _, group in sorted(manager.groups.items())
+        for block, _ in group.plan.variants
+    )
+    settled = all(one.problem is not None or one.serial is not None for one in zones)
+    return Overview(manager.plan.digest, settled, zones if settled else ())
+
+
+def _brief(manager: Manager, group: NameGroup, block: str) -> ZoneBrief:
+    task, signed = group.tasks.get(block), group.signer is not None
+    if task is None:
+        return ZoneBrief(
+            str(group.origin), block, None, signed, _not_started(manager, group, block)
+        )
+    zone = task.keeper.current
+    serial = None if zone is None else zone.serial
+    return ZoneBrief(str(group.origin), block, serial, signed, task.problem)
+
+
+def _not_started(manager: Manager, group: NameGroup, block: str) -> str:
+    return manager.broken.get((block, group.origin), "it could not be started")
+
+
 def delegation(group: NameGroup) -> Delegation:
     """What the parent of a signed zone is to have; nothing for an unsigned one."""
     signer = group.signer
@@ -57,7 +83,7 @@ def _rows(manager: Manager, group: NameGroup) -> Iterator[ZoneRow]:
     for block, spec in group.plan.variants:
         task = group.tasks.get(block)
         if task is None:
-            problem = manager.broken.get((block, group.origin), "it could not be started")
+            problem = _not_started(manager, group, block)
             yield _broken(str(group.origin), block, str(spec.path), problem)
         else:
             yield _row(group, task)

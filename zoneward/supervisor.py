@@ -35,6 +35,8 @@ STOP = {"server": 30.0, "manager": 20.0}
 PATIENCE = 30.0
 # How often the supervisor looks while it waits for something, in seconds.
 LOOK = 0.1
+# It waits so many times as long as a look took.
+_LOOK_SHARE = 10
 # At a very first start the server has nothing to answer from and waits so long for the
 # manager's socket, in seconds.
 FIRST = 5.0
@@ -79,6 +81,7 @@ class Supervisor:
         self._client = AdminClient(options.admin, patience=5.0)
         self._stop = self._hangup = False
         self._ready = False
+        self._next_look = 0.0
         self._impatient_at = time.monotonic() + PATIENCE
         self._taking_up: tuple[str, float] | None = None
         # Signals wake the loop through a socket (signal.set_wakeup_fd).
@@ -104,7 +107,7 @@ class Supervisor:
                 code = refused
                 break
             self._restart()
-            if not self._ready:
+            if not self._ready and time.monotonic() >= self._next_look:
                 self._look()
             if self._hangup:
                 self._hangup = False
@@ -128,7 +131,7 @@ class Supervisor:
             if not child.running
         ]
         if not self._ready or self._taking_up is not None:
-            waits.append(LOOK)
+            waits.append(max(0.0, self._next_look - time.monotonic()))
         select.select([self._woken], [], [], min(waits, default=None))
         self._drain()
 
@@ -158,7 +161,7 @@ class Supervisor:
         return not child.started and self._state.transfer_socket.exists()
 
     def _look(self) -> None:
-        report = look(self._client, self._state.answering_socket, self._checked.compiled)
+        report = self._report()
         late = time.monotonic() > self._impatient_at
         if report is None:
             if late:
@@ -171,6 +174,15 @@ class Supervisor:
         self._ready = True
         notify("READY=1", self._environ)
         welcome.show(report, self._checked)
+
+    def _report(self) -> Report | None:
+        """Look now. Where that takes long, for thousands of zones, the next look is later: it
+        must not keep the manager from what is waited for."""
+        began = time.monotonic()
+        report = look(self._client, self._state.answering_socket, self._checked.compiled)
+        ended = time.monotonic()
+        self._next_look = ended + max(LOOK, _LOOK_SHARE * (ended - began))
+        return report
 
     def _settled(self, report: Report) -> bool:
         """Whether what is missing is so for a reason that the manager told."""
@@ -189,11 +201,11 @@ class Supervisor:
         self._taking_up = (checked.plan.digest, time.monotonic() + PATIENCE)
 
     def _tell_server(self) -> None:
-        if self._taking_up is None:
+        if self._taking_up is None or time.monotonic() < self._next_look:
             return
         digest, deadline = self._taking_up
-        report = look(self._client, self._state.answering_socket, self._checked.compiled)
-        if report is not None and report.status.config == digest:
+        report = self._report()
+        if report is not None and report.overview.config == digest:
             self._taking_up = None
             self._server.send(signal.SIGHUP)
         elif time.monotonic() > deadline:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from corefile.arguments import Endpoint, address
-from zoneward.api import ZoneRow
+from zoneward.api import ZoneBrief
 from zoneward.checking import Checked
-from zoneward.readiness import Report
+from zoneward.readiness import FEW, Report
 
 # *prometheus* without an argument, as CoreDNS has it.
 _PROMETHEUS = Endpoint("127.0.0.1", 9153)
@@ -24,24 +24,29 @@ def lines(report: Report, checked: Checked) -> list[str]:
     ds = {delegation.zone: delegation.ds for delegation in report.delegations}
     text = ["", "Zoneward is ready." if not report.missing else "Zoneward runs."]
     dig: str | None = None
-    for row in report.status.zones:
+    zones = report.overview.zones
+    # What is missing comes first where not all is told.
+    told = zones if len(zones) <= FEW else tuple(dict.fromkeys((*report.missing, *zones)))[:FEW]
+    for row in told:
         door = report.doors.get(row.block)
         text.append(_zone(row, str(door) if door else "nowhere", row in report.missing))
         if row in report.missing:
             continue
         text += [f"    {row.zone} DS {rdata}" for rdata in ds.get(row.zone, ())]
-        if door is not None and dig is None and row.signing is not None:
+        if door is not None and dig is None and row.signed:
             dig = door.dig(row.zone)
+    if len(zones) > len(told):
+        text.append(f"  and {len(zones) - len(told)} more: see `zoneward status`")
     if dig is not None:
         text += ["See a signed answer:", f"    {dig}"]
     text += _metrics(checked)
     return text
 
 
-def _zone(row: ZoneRow, where: str, missing: bool) -> str:
+def _zone(row: ZoneBrief, where: str, missing: bool) -> str:
     if missing:
         return f"  {row.zone}  not answered at {where}: {row.problem or 'not there yet'}"
-    signed = "signed" if row.signing is not None else "not signed"
+    signed = "signed" if row.signed else "not signed"
     return f"  {row.zone}  serial {row.serial}, {signed}, at {where}"
 
 
