@@ -10,7 +10,7 @@ import attrs
 # Never seconds apart from a busy loop, never so rare that a lost NOTIFY is noticed.
 _SHORTEST_POLL, _LONGEST_POLL = 1.0, 30.0
 # NOTIFY says at once what is new: these questions are for one that was lost.
-_POLLS_A_SECOND = 5
+_POLLS_A_SECOND = 2
 _SHORTEST_RETRY, _RETRIES_A_SECOND = 2.0, 50
 
 

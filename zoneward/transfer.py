@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import struct
 import time
@@ -33,6 +34,9 @@ STRANGER = 5.0
 # More connections than any fleet behind one manager keeps open at once; those of this machine
 # and those over the network are counted apart.
 MOST_CONNECTIONS = 256
+
+# Most answers are one message, and no second trip to a thread finds out that it was the last.
+_AT_ONCE = 2
 
 _SERVFAIL, _NOTIMP, _NOTAUTH = 2, 4, 9
 _LENGTH = struct.Struct("!H")
@@ -165,25 +169,43 @@ class TransferService:
             await _send(writer, protocol.refuse(request, _NOTIMP, now))
             return True
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._executor, keeper.transfer, request.serial)
+
+        def prepare() -> _Prepared | None:
+            found = keeper.transfer(request.serial)
+            if found is None:
+                return None
+            messages = protocol.answer(request, *found, now)
+            return _Prepared(found[0], tuple(itertools.islice(messages, _AT_ONCE)), messages)
+
+        prepared = await loop.run_in_executor(self._executor, prepare)
         serial = request.serial
         if request.kind != "soa":
-            same = found is not None and found[0].serial == serial
+            same = prepared is not None and prepared.zone.serial == serial
             foreign = same and not keeper.handed_out
             self._observed(shelf.block, request.origin, serial, foreign)
-        if found is None:
+        if prepared is None:
             await _send(writer, protocol.refuse(request, _SERVFAIL, now))
             return True
-        zone, history = found
-        if request.kind != "soa" and (serial is None or newer(zone.serial, serial)):
+        if request.kind != "soa" and (serial is None or newer(prepared.zone.serial, serial)):
             keeper.handed_out = True
-        # A zone can be gigabytes of messages: made one by one, as the peer takes them.
-        messages = await loop.run_in_executor(
-            self._executor, protocol.answer, request, zone, history, now
-        )
-        while (part := await loop.run_in_executor(self._executor, _next, messages)) is not None:
+        for part in prepared.first:
             await _send(writer, part)
+        if len(prepared.first) < _AT_ONCE:
+            return True
+        # A zone can be gigabytes of messages: made one by one, as the peer takes them.
+        rest = prepared.rest
+        while (more := await loop.run_in_executor(self._executor, _next, rest)) is not None:
+            await _send(writer, more)
         return True
+
+
+@attrs.frozen
+class _Prepared:
+    """What answers a query: its first messages, and where the others come from."""
+
+    zone: engine.Zone
+    first: tuple[bytes, ...]
+    rest: Iterator[bytes]
 
 
 def _next(messages: Iterator[bytes]) -> bytes | None:

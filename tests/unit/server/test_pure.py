@@ -42,7 +42,7 @@ def test_three_chances_before_a_copy_expires(expire: int, seconds: float) -> Non
 
 
 @pytest.mark.parametrize(
-    ("zones", "poll", "retry"), [(1, 30, 2), (100, 30, 2), (150, 30, 3), (10_000, 2000, 200)]
+    ("zones", "poll", "retry"), [(1, 30, 2), (60, 30, 2), (150, 75, 3), (10_000, 5000, 200)]
 )
 def test_many_zones_that_notify_tells_of_are_asked_for_more_rarely(
     zones: int, poll: float, retry: float
