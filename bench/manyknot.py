@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from bench.servers import free_port, program, resident_bytes, settled, usage
+from bench.servers import lasting_port, program, resident_bytes, settled, usage
 
 # A start of this many seconds has failed.
 PATIENCE = 1800.0
@@ -31,7 +31,7 @@ class Peer:
 
 def knot(folder: Path, zones: Sequence[tuple[str, str]], seconds: float) -> Peer:
     """`zones` are names and zone files' texts; `seconds` is how long it is watched at rest."""
-    port = free_port()
+    port = lasting_port()
     _write(folder, zones, port)
     names = [name for name, _ in zones]
     with _running(folder, names, port) as (_, cold):

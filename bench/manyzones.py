@@ -19,7 +19,7 @@ import attrs
 
 from bench.figures import table
 from bench.manyknot import knot
-from bench.servers import child_that, free_port, resident_bytes, settled, usage
+from bench.servers import child_that, lasting_port, resident_bytes, settled, usage
 from bench.work import SEED
 from zoneward.api import Lines, RollAsk, ZoneRoll
 from zoneward.client import AdminClient
@@ -63,7 +63,7 @@ class House:
 
     folder: Path
     zones: int
-    port: int = attrs.field(factory=free_port)
+    port: int = attrs.field(factory=lasting_port)
     supervisor: "subprocess.Popen[bytes] | None" = None
     manager: int = 0
     server: int = 0

@@ -96,6 +96,20 @@ def free_port() -> int:
         return port
 
 
+def lasting_port() -> int:
+    """One below those that the kernel gives to connections, for a server that comes back."""
+    for port in range(20_000, 30_000):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        ):
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
+    raise SystemExit("bench: no port is free")
+
+
 def is_answering(port: int) -> bool:
     labels = ORIGIN.rstrip(".").split(".")
     name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"

@@ -79,7 +79,7 @@ class Manager:
         self._couriers = Couriers(database)
         self._answers = AnswerCache()
         cores = os.cpu_count() or 1
-        self._work = ThreadPoolExecutor(max(2, cores), thread_name_prefix="work")
+        self._work = ThreadPoolExecutor(max(4, cores), thread_name_prefix="work")
         # Apart, so that servers get what is there while a large zone is being signed.
         self._serve = ThreadPoolExecutor(4, thread_name_prefix="transfer")
         self._watch = DirectoryWatch()
