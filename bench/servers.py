@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -98,7 +99,7 @@ def free_port() -> int:
 
 def lasting_port() -> int:
     """One below those that the kernel gives to connections, for a server that comes back."""
-    for port in range(20_000, 30_000):
+    for port in random.sample(range(20_000, 30_000), 100):
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,

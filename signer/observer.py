@@ -15,11 +15,10 @@ import dns.resolver
 
 from signer.asking import Answered, ask
 from signer.config import Observe, ObserveConfig
+from signer.neighbour import Neighbours
 
 _DNS_PORT = 53
 _MOST_SERVERS = 32
-# For our server on this machine, in seconds: a start must not wait for one that is down.
-_NEARBY = 0.5
 
 
 @attrs.frozen
@@ -102,11 +101,11 @@ class DnsServersView:
         timeout: float = 2.0,
         resolver: dns.asyncresolver.Resolver | None = None,
         own: tuple[tuple[str, int], ...] = (),
-        turns: asyncio.Semaphore | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         """`timeout` in seconds, for each address and transport; `own` is where our server on
-        this machine listens, asked by as many zones at a time as `turns` allows."""
-        self._turns = turns or asyncio.Semaphore()
+        this machine listens, which all zones ask through the same `neighbours`."""
+        self._neighbours = neighbours
         self._config = config
         self._own = own
         self._timeout = timeout
@@ -131,17 +130,12 @@ class DnsServersView:
         return _shown(heard)
 
     async def own(self, zone: dns.name.Name) -> frozenset[bytes]:
-        if not self._own:
+        if self._neighbours is None:
             return frozenset()
-        async with self._turns:
-            found = await asyncio.gather(
-                *(
-                    ask(zone, dns.rdatatype.DNSKEY, address, port, _NEARBY, paced=False)
-                    for address, port in self._own
-                )
-            )
-        shown = (one.rdatas for one in found if isinstance(one, Answered))
-        return frozenset[bytes]().union(*shown)
+        found = await asyncio.gather(
+            *(self._neighbours.dnskeys(zone, address, port) for address, port in self._own)
+        )
+        return frozenset[bytes]().union(*found)
 
     async def _targets(self, published: Published) -> list[_Target]:
         if self._config.which is Observe.ADDRESSES:

@@ -22,6 +22,7 @@ from signer.chain import AnswerCache
 from signer.clock import SystemClock
 from signer.config import SignConfig
 from signer.livedtime import LivedTime
+from signer.neighbour import Neighbours
 from signer.observer import DnsServersView
 from signer.parent import DnsParentView
 from signer.scheduler import Ring
@@ -44,9 +45,6 @@ from zoneward.refusal import one_line
 from zoneward.state import StateDirectory
 from zoneward.transfer import Shelf, TransferService
 from zoneward.zonetask import ZoneTask
-
-# How many zones ask the server on this machine at the same time, when thousands start.
-_NEARBY = 32
 
 _log = logging.get("manager")
 
@@ -87,7 +85,7 @@ class Manager:
         self.transfer = TransferService(self._serve, self._observed)
         self._applying = asyncio.Lock()
         self._verifying = asyncio.Lock()
-        self._nearby = asyncio.Semaphore(_NEARBY)
+        self._neighbours = Neighbours()
         self._background: set[asyncio.Task[object]] = set()
         self._listed: dict[AutoDirectory, Listing] = {}
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
@@ -303,7 +301,9 @@ class Manager:
             DnsParentView(sign.parent, cache=self._answers),
             self._work,
             memory=memory,
-            servers=DnsServersView(sign.observe, own=self._listens(origin), turns=self._nearby),
+            servers=DnsServersView(
+                sign.observe, own=self._listens(origin), neighbours=self._neighbours
+            ),
             courier=self._couriers.courier(origin, sign.registrar, self.plan.directory),
             lived=self._lived,
         )
@@ -369,6 +369,7 @@ class Manager:
         await asyncio.gather(
             *(group.stop() for group in self.groups.values()), return_exceptions=True
         )
+        self._neighbours.close()
         await self.transfer.close()
         self._couriers.close()
         self._work.shutdown(cancel_futures=True)
