@@ -228,7 +228,7 @@ def run(folder: Path, zones: int, seconds: float) -> str:
     with house.running() as cold:
         _say(f"{zones} zones, cold", cold)
     # Twice: first some come of age and begin, then each of those is somewhere on its way.
-    for turn, longest in enumerate((LIFETIME, LIFETIME // 8)):
+    for turn, longest in enumerate((LIFETIME * 9 // 8, LIFETIME // 8)):
         house.age(longest, SEED + turn)
         with house.running() as started:
             _say(f"{zones} zones aged, {house.in_rollover()} in a rollover", started)

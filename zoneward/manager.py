@@ -132,8 +132,9 @@ class Manager:
         for block in plan.blocks:
             specs, kept = await self._specs(block)
             listed = {spec.origin for spec in specs} | kept
+            policy = shared(block.sign)
             for spec in specs:
-                sign = shared(block.signed(spec.origin))
+                sign = None if block.signed(spec.origin) is None else policy
                 if signs.setdefault(spec.origin, sign) != sign:
                     _log.error(
                         f"zone {spec.origin}: its blocks sign it differently, though they share "

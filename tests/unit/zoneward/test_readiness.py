@@ -8,7 +8,10 @@ import dns.name
 import pytest
 
 from server.http import HttpServer, Response
-from zoneward.readiness import Door, answered
+from zoneward.api import Overview, ZoneBrief
+from zoneward.checking import check
+from zoneward.readiness import FEW, Door, Report, answered
+from zoneward.welcome import lines
 
 ORG = dns.name.from_text("example.org.")
 
@@ -54,3 +57,36 @@ def test_a_socket_that_a_dead_server_left_is_taken_over(tmp_path: Path) -> None:
 def test_the_line_to_try_names_the_port_where_it_is_not_the_usual() -> None:
     assert Door("127.0.0.1", 53).dig("a.test.") == "dig @127.0.0.1 +dnssec a.test. SOA"
     assert " -p 5300 " in Door("127.0.0.1", 5300).dig("a.test.")
+
+
+def welcome(tmp_path: Path, zones: int, missing: int) -> list[str]:
+    """The first `missing` of the zones, by the end of their names, are not answered."""
+    path = tmp_path / "Corefile"
+    path.write_text("{\n    state state\n}\norg {\n    whoami\n}\n")
+    briefs = tuple(ZoneBrief(f"z{n:04}.org.", "a", n, True, None) for n in range(zones))
+    report = Report(
+        Overview("digest", True, briefs),
+        [],
+        {"a": Door("127.0.0.1", 53)},
+        briefs[zones - missing :],
+    )
+    return lines(report, check(path, 53))
+
+
+def test_a_few_zones_are_told_of_one_by_one(tmp_path: Path) -> None:
+    told = welcome(tmp_path, FEW, 0)
+    assert sum("serial" in line for line in told) == FEW
+    assert not any("more" in line for line in told)
+
+
+def test_of_many_zones_those_that_are_missing_come_first_and_the_rest_is_counted(
+    tmp_path: Path,
+) -> None:
+    told = welcome(tmp_path, 1000, 3)
+    assert [line.split()[0] for line in told[2:6]] == [
+        "z0997.org.",
+        "z0998.org.",
+        "z0999.org.",
+        "z0000.org.",
+    ]
+    assert f"  and {1000 - FEW} more: see `zoneward status`" in told
