@@ -2,7 +2,7 @@
 
     registrar cloudflare {
         token file:PATH|env:NAME|credential:NAME
-        parent ZONE
+        zone PARENT
         endpoint URL
     }
 
@@ -21,7 +21,7 @@ from registrars.plan import never_pending, one_by_one
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
 T = TypeVar("T")
-OPTIONS = options.Options(endpoint="https://api.cloudflare.com", secrets=("token",), parent=True)
+OPTIONS = options.Options(endpoint="https://api.cloudflare.com", secrets=("token",), zone=True)
 _TTL = 3600
 _MOST = "100"
 
@@ -108,7 +108,7 @@ class Cloudflare:
             raise self._client.error(
                 answer.place,
                 f"the token sees {len(ids)} zones named {parent}",
-                "see to its rights (Zone: Read, DNS: Edit), or set parent",
+                "see to its rights (Zone: Read, DNS: Edit), or set zone",
             )
         return f"/client/v4/zones/{quoted(ids[0])}/dns_records"
 

@@ -2,7 +2,7 @@
 
     registrar desec {
         token file:PATH|env:NAME|credential:NAME
-        parent ZONE
+        zone PARENT
         endpoint URL
     }
 
@@ -18,7 +18,7 @@ from registrars.http import Client, bearer, quoted
 from registrars.plan import done, left_to_add, left_to_remove, never_pending, replacement
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
-OPTIONS = options.Options(endpoint="https://desec.io", secrets=("token",), parent=True)
+OPTIONS = options.Options(endpoint="https://desec.io", secrets=("token",), zone=True)
 _TTL = 3600
 
 

@@ -21,14 +21,16 @@ from corefile.lexer import Token
 from corefile.secrets import SecretError
 from registrars.protocol import Context, RegistrarError
 
+_VALUES = {"endpoint": "URL", "zone": "PARENT"}
+
 
 @attrs.frozen
 class Options:
     """What a driver's block may hold. `endpoint` is the default; where it is empty one has to
     be given, where None none need be. Of `secrets` and `words` all have to be there, of
     `optional` ones none; those named in `together` come together or not at all. `choices` are
-    words with a closed list of values, the first the default. `parent` lets the zone be named
-    that the DS goes into, `plain` an endpoint without TLS beyond this machine."""
+    words with a closed list of values, the first the default. `zone` lets the one be named that the
+    DS goes into, `plain` an endpoint without TLS beyond this machine."""
 
     endpoint: str | None = ""
     secrets: tuple[str, ...] = ()
@@ -38,7 +40,7 @@ class Options:
     together: tuple[str, ...] = ()
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     flags: tuple[str, ...] = ()
-    parent: bool = False
+    zone: bool = False
     plain: bool = False
 
 
@@ -61,7 +63,7 @@ def read(directive: Directive, options: Options) -> Settings:
     secrets = (*options.secrets, *options.optional_secrets)
     choices = dict(options.choices)
     known = (*secrets, *options.words, *options.optional_words, *choices, *options.flags)
-    known += ("endpoint",) + (("parent",) if options.parent else ())
+    known += ("endpoint",) + (("zone",) if options.zone else ())
     number_of_arguments(directive, 1, 1, f"registrar {name}")
     known_options(directive, known)
     only_once(directive, known)
@@ -78,7 +80,7 @@ def read(directive: Directive, options: Options) -> Settings:
             endpoint = _endpoint(line.args[0], plain=options.plain)
         elif line.name in choices:
             given[line.name] = choice(line.args[0], choices[line.name])
-        elif line.name == "parent":
+        elif line.name == "zone":
             given[line.name] = zone(line.args[0])
         else:
             given[line.name] = line.args[0].text if line.args else "yes"
@@ -105,7 +107,7 @@ def _usage(
         return f"{name} file:PATH|env:NAME|credential:NAME"
     if name in choices:
         return f"{name} {'|'.join(choices[name])}"
-    return f"{name} {'URL' if name == 'endpoint' else name.upper()}"
+    return f"{name} {_VALUES.get(name, name.upper())}"
 
 
 def _endpoint(token: Token, *, plain: bool) -> str:
@@ -155,10 +157,10 @@ def resolved(settings: Settings, context: Context, place: str) -> dict[str, str]
 def parent_of(settings: Settings, child: dns.name.Name, place: str) -> dns.name.Name:
     """The zone that a child's DS goes into: the one named, else the name above the child's.
     Raises RegistrarError."""
-    named = settings.word("parent")
+    named = settings.word("zone")
     if child == dns.name.root:
         raise RegistrarError(place, "the root has no parent", "take the registrar line out")
     parent = dns.name.from_text(named) if named else child.parent()
     if parent == child or not child.is_subdomain(parent):
-        raise RegistrarError(place, f"{parent} is no parent of {child}", "see to the parent option")
+        raise RegistrarError(place, f"{parent} is no parent of {child}", "see to the zone option")
     return parent

@@ -4,7 +4,7 @@
         endpoint URL
         key file:PATH|env:NAME|credential:NAME
         server ID
-        parent ZONE
+        zone PARENT
     }
 
 The API speaks no TLS by itself, so *endpoint* may be http to another machine; then the network
@@ -20,7 +20,7 @@ from registrars.http import Client, quoted
 from registrars.plan import done, left_to_add, left_to_remove, never_pending, replacement
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
-OPTIONS = options.Options(secrets=("key",), optional_words=("server",), parent=True, plain=True)
+OPTIONS = options.Options(secrets=("key",), optional_words=("server",), zone=True, plain=True)
 _TTL = 3600
 
 

@@ -4,7 +4,7 @@
         access-key file:PATH|env:NAME|credential:NAME
         secret-key file:PATH|env:NAME|credential:NAME
         session-token file:PATH|env:NAME|credential:NAME
-        parent ZONE
+        zone PARENT
         zone-id ID
         endpoint URL
     }
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         ResourceRecordSetTypeDef,
     )
 
-OPTIONS = attrs.evolve(aws.OPTIONS, optional_words=("zone-id",), parent=True)
+OPTIONS = attrs.evolve(aws.OPTIONS, optional_words=("zone-id",), zone=True)
 _TTL = 3600
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 
@@ -148,7 +148,7 @@ class Route53:
             raise self._account.error(
                 f"route53 ListHostedZonesByName {text}",
                 f"the account has {len(ids)} public zones of that name",
-                "set zone-id, or parent",
+                "set zone-id, or zone",
             )
         return ids[0]
 

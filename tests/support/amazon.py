@@ -284,6 +284,18 @@ def record_set(name: str) -> RecordSet:
     return found
 
 
+def ds_of(name: str) -> list[str]:
+    """The DS of a name, as text; none where it has no record set."""
+    zones = route53_backends["123456789012"]["aws"].zones.values()
+    return [
+        text
+        for zone in zones
+        for one in zone.rrsets
+        if (one.name, one.type) == (name, "DS")
+        for text in one.records
+    ]
+
+
 class Amazon:
     """The server. `endpoint` is its URL; it is begun anew for each test."""
 

@@ -149,6 +149,8 @@ class LocalServer:
         self.requests: list[Request] = []
         self.complaints: list[str] = []
         self.faults: list[Fault] = []
+        # Asked at each request whether this one goes wrong.
+        self.chance: Callable[[], Fault | None] = lambda: None
         self.hang = threading.Event()
         self.hanging = False
         self._lock = threading.Lock()
@@ -225,8 +227,11 @@ class LocalServer:
 
     def _reply(self, request: Request) -> Reply | None:
         fault = next((one for one in self.faults if one.when(request)), None)
-        if fault is not None:
+        if fault is None:
+            fault = self.chance()
+        else:
             self.faults.remove(fault)
+        if fault is not None:
             if fault.after:
                 self._by_the_book(request)
             return fault.reply

@@ -329,7 +329,7 @@ def test_a_parent_further_up(cloud: Amazon, zones: Registrar) -> None:
     deep = dns.name.from_text("a.b.example.net.")
     with pytest.raises(RegistrarError, match="0 public zones"):
         zones.list(deep)
-    text = f"registrar route53 {{\n{lines(cloud.endpoint, 'parent example.net')}}}"
+    text = f"registrar route53 {{\n{lines(cloud.endpoint, 'zone example.net')}}}"
     named = opened(text, CREDENTIALS)
     bring_about(named, deep, (key(1, deep),), (key(1, deep),))
     assert listed(named, deep) == {key(1, deep).ds}

@@ -25,7 +25,7 @@ def block(name: str, *lines: str) -> str:
     ("name", "lines"),
     [
         ("cloudflare", ("token env:T",)),
-        ("cloudflare", ("token env:T", "parent example.org")),
+        ("cloudflare", ("token env:T", "zone example.org")),
         ("desec", ("token file:/etc/token",)),
         ("dnsimple", ("token credential:dnsimple", "account 1010", "data key")),
         ("gandi", ("token env:T", "scheme apikey")),
@@ -55,7 +55,7 @@ def test_blocks_that_are_right(name: str, lines: tuple[str, ...]) -> None:
         ("gandi", ("token env:T", "token env:U"), "'token' of registrar is given a second time"),
         ("gandi", ("token env:T", "tokne env:T"), "did you mean 'token'"),
         ("gandi", ("token env:T env:U",), "one argument too many"),
-        ("gandi", ("token env:T", "parent example.org"), "unknown option 'parent'"),
+        ("gandi", ("token env:T", "zone example.org"), "unknown option 'zone'"),
         ("gandi", ("token env:T", "scheme basic"), "one of Bearer, Apikey should be"),
         ("gandi", ("token env:T", "endpoint api.gandi.net"), "no URL for an endpoint"),
         ("gandi", ("token env:T", "endpoint ftp://host"), "no URL for an endpoint"),
@@ -68,7 +68,7 @@ def test_blocks_that_are_right(name: str, lines: tuple[str, ...]) -> None:
         ("dnsimple", ("token env:T",), "lacks 'account'; right: account ACCOUNT"),
         ("route53", ("access-key env:A",), "lacks 'secret-key'"),
         ("transip", ("login alice", "private-key env:K", "anywhere yes"), "one argument too many"),
-        ("cloudflare", ("token env:T", "parent exa..mple"), "empty label"),
+        ("cloudflare", ("token env:T", "zone exa..mple"), "empty label"),
         ("gandy", (), "unknown registrar 'gandy'; did you mean 'gandi'"),
     ],
 )
@@ -117,7 +117,7 @@ def test_the_page_has_every_driver_and_option() -> None:
             continue
         assert name in shown
         has = {*given.secrets, *given.optional_secrets, *given.words, *given.optional_words}
-        has |= {*dict(given.choices), *given.flags} | ({"parent"} if given.parent else set())
+        has |= {*dict(given.choices), *given.flags} | ({"zone"} if given.zone else set())
         missing = [one for one in has if f"`{one}" not in rows[name]]
         assert missing == [], name
 

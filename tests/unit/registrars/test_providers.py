@@ -212,7 +212,7 @@ def test_cloudflare_says_no_within_a_200() -> None:
 
 def test_a_parent_further_up() -> None:
     provider = DeSEC()
-    provider.options = "parent example.org"
+    provider.options = "zone example.org"
     with running(provider) as (server, driver):
         assert driver.list(CHILD) == ()
         assert server.requests[0].query["subname"] == "child"
@@ -224,7 +224,7 @@ def test_a_parent_further_up() -> None:
 )
 def test_a_parent_has_to_be_one(name: str, message: str) -> None:
     provider = DeSEC()
-    provider.options = "parent example.org"
+    provider.options = "zone example.org"
     with (
         running(provider) as (server, driver),
         pytest.raises(RegistrarError, match=message),
