@@ -257,21 +257,6 @@ def test_of_two_with_one_tag_the_right_one_goes(case: Case) -> None:
     assert case.listed() == {other.ds}
 
 
-def test_by_tag_no_twin_is_deleted_that_the_list_hides(case: Case) -> None:
-    """Put there by hand: the table shows one row for a tag."""
-    if case.driver.capabilities.deletes is not Deletes.TAG:
-        return
-    one, other = twins(case.zone)
-    plan = planned(case.driver, case.zone, (), case.ours)
-    case.have(one)
-    plan = attrs.evolve(
-        planned(case.driver, case.zone, (), case.ours), keep=(Entry(other.ds, None),)
-    )
-    with pytest.raises(RegistrarError, match="one key tag"):
-        case.driver.apply(plan)
-    assert case.provider.holds(one)
-
-
 def test_an_operation_survives_its_driver(case: Case) -> None:
     """The reference is all that is needed after a crash."""
     plan = planned(case.driver, case.zone, (case.key(1),), case.ours)

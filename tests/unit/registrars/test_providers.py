@@ -14,10 +14,11 @@ from providers.godaddy import GoDaddy
 from providers.inwx import INWX, INWXLater
 from providers.namecom import NameCom
 from providers.ovh import OVH
+from providers.porkbun import Porkbun
 from providers.powerdns import PowerDNS
 from providers.transip import TransIP
 from providers.web import Fault, LocalServer, Provider, Reply
-from registrarcases import ZONE, ask, bring_about, directive, key, opened, planned
+from registrarcases import ZONE, ask, bring_about, directive, key, opened, planned, twins
 
 from registrars import registry
 from registrars.inwx import totp
@@ -180,6 +181,18 @@ def test_transip_tokens_hold_where_they_are_to(line: str, anywhere: bool) -> Non
     with running(provider) as (server, driver):
         driver.list(ZONE)
         assert server.requests[0].json()["global_key"] is anywhere
+
+
+def test_porkbun_deletes_no_twin_that_its_list_hides() -> None:
+    """Its table shows one row for a tag; the plan knows of the other."""
+    one, other = twins()
+    provider = Porkbun()
+    with running(provider) as (_, driver):
+        bring_about(driver, ZONE, (one,), (one,))
+        plan = Plan(ZONE, remove=driver.list(ZONE), keep=(Entry(other.ds, None),))
+        with pytest.raises(RegistrarError, match="one key tag"):
+            driver.apply(plan)
+        assert provider.holds(one)
 
 
 def test_powerdns_keeps_the_ttl() -> None:
