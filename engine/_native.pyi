@@ -155,10 +155,12 @@ class SignPlan:
         expiration: int,
         jitter: int = 0,
         refresh_before: int,
+        resign: Sequence[tuple[bytes, int | None]] = ...,
         threads: int = 0,
     ) -> Self:
         """`nsec3` is iterations, salt, opt-out; None means NSEC. A signature that expires
-        before `refresh_before` is replaced. Expirations are spread over the `jitter`
+        before `refresh_before` is replaced, and in any scope those of `resign`: owners, each
+        with one type, or None for all RRsets there. Expirations are spread over the `jitter`
         seconds before `expiration`. `threads` 0 means one a core. Without keys the zone
         becomes unsigned. Raises EngineError "plan" on what can't be: a role without a key,
         times that contradict one another."""

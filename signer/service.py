@@ -449,10 +449,11 @@ class ZoneSigner:
         scope: str = "changes",
         *,
         source_serial: int,
+        resign: Sequence[tuple[bytes, int | None]] = (),
     ) -> Outcome:
         """`base` is the variant's signed version on disk. Scopes as in engine.sign, and "anew",
-        which keeps no signature; more is
-        looked at where the keys or the kind of denial differ from the base's."""
+        which keeps no signature; more is looked at where the keys or the kind of denial differ
+        from the base's. `resign`: see engine.SignPlan."""
         async with self._lock:
             if self._variant(variant).behind:
                 # A server of ours knows more than we do: state was lost, or is an old backup.
@@ -479,6 +480,7 @@ class ZoneSigner:
                     changes,
                     scope,
                     source_serial=source_serial,
+                    resign=resign,
                     keyset=self.keyset,
                     private=self._ring.private,
                     ds=await self._evidence.cached_ds(),

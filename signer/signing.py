@@ -1,6 +1,6 @@
 """The plan of a signing pass: from key set, policy and time to engine.SignPlan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import engine
 from signer.ds import ds_rdata
@@ -63,6 +63,7 @@ def plan(
     now: int,
     serial: int,
     *,
+    resign: Sequence[tuple[bytes, int | None]] = (),
     threads: int = 0,
 ) -> engine.SignPlan:
     """`private` holds the signers' keys by fingerprint; `now` is in Unix seconds. Raises
@@ -81,5 +82,6 @@ def plan(
         expiration=now + policy.validity,
         jitter=policy.jitter,
         refresh_before=now + policy.refresh + batch_window(policy),
+        resign=resign,
         threads=threads,
     )

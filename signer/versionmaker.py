@@ -64,6 +64,7 @@ class VersionMaker:
         scope: str,
         *,
         source_serial: int,
+        resign: Sequence[tuple[bytes, int | None]] = (),
         keyset: KeySet,
         private: Mapping[str, engine.SigningKey],
         ds: Sequence[Sequence[bytes]],
@@ -90,12 +91,13 @@ class VersionMaker:
                 fresh = not is_signed(keyset)
             else:
                 fresh = resign_due(due, policy) - batch_window(policy) > now
-            same = not changes and scope not in ("all", "anew") and want == have and fresh
+            quiet = not changes and not resign and scope not in ("all", "anew")
+            same = quiet and want == have and fresh
             if same and not state.behind:
                 return Unchanged()
         reserved = await self._reserve(state, base, source_serial)
         try:
-            signing = plan(keyset, private, policy, now, reserved.serial)
+            signing = plan(keyset, private, policy, now, reserved.serial, resign=resign)
             signed = await self._blocking(
                 lambda: (
                     candidate.sign(None, candidate.anew(base, changes), signing, "all")

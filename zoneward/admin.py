@@ -22,7 +22,7 @@ import engine
 from keystore import KeyStore, KeystoreError, StoredKey
 from signer.service import ZoneSigner
 from signer.state import StateError
-from zoneward import dsadmin, keyadmin, logging, rows
+from zoneward import dsadmin, keyadmin, logging, resigning, rows
 from zoneward.api import (
     LARGEST_BODY,
     Brake,
@@ -247,7 +247,27 @@ class _Api:
         if zone is None:
             raise Refusal("resign takes a zone")
         group, _ = self._signed(zone)
-        return Lines(tuple(await asyncio.gather(*(task.resign() for task in group.tasks.values()))))
+        name, rtype = request.query_params.get("name"), request.query_params.get("type")
+        tasks = list(group.tasks.values())
+        if name is None:
+            return Lines(tuple(await asyncio.gather(*(task.resign() for task in tasks))))
+        wanted: list[Awaitable[str]] = []
+        refusals: list[Refusal] = []
+        for task in tasks:
+            # A name may be in one block's variant of the zone and not in another's.
+            current = task.keeper.current
+            if current is None:
+                refusals.append(Refusal(f"zone {zone} has no version yet; see `zoneward status`"))
+                continue
+            try:
+                target = resigning.named(current, name, rtype)
+            except Refusal as refusal:
+                refusals.append(refusal)
+            else:
+                wanted.append(task.resign(target))
+        if not wanted:
+            raise refusals[0] if refusals else Refusal(f"zone {zone}: nothing of it can be served")
+        return Lines(tuple(await asyncio.gather(*wanted)))
 
     async def confirm(self, request: Request) -> msgspec.Struct:
         asked = await _body(request, Word)

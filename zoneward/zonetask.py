@@ -34,6 +34,8 @@ RETRY = 10.0
 # every signature again.
 _SCOPES = ("changes", "expiring", "all", "anew")
 
+Target = tuple[bytes, int | None]
+
 _log = logging.get("zone")
 
 P = ParamSpec("P")
@@ -76,6 +78,8 @@ class ZoneTask:
         self._load = True
         # A restart looks at everything once: the policy may have changed while it was down.
         self._scope = "all"
+        # Owners and types that get new signatures whatever the scope; see engine.SignPlan.
+        self._resign: frozenset[Target] = frozenset()
         self._waiters: list[asyncio.Future[str]] = []
         self._source_serial: int | None = None
         self._lost: bytes | None = None
@@ -89,9 +93,16 @@ class ZoneTask:
     def origin(self) -> dns.name.Name:
         return self._source.origin
 
-    def ask(self, *, load: bool = False, scope: str = "changes") -> None:
+    def ask(
+        self,
+        *,
+        load: bool = False,
+        scope: str = "changes",
+        resign: frozenset[Target] = frozenset(),
+    ) -> None:
         """Have a pass made soon; several wishes become one pass."""
         self._load = self._load or load
+        self._resign |= resign
         self._scope = max(self._scope, scope, key=_SCOPES.index)
         self._wake.set()
 
@@ -112,11 +123,14 @@ class ZoneTask:
         self.ask(load=True)
         return await done
 
-    async def resign(self) -> str:
-        """Make every signature anew now; the line that says what came of it."""
+    async def resign(self, target: Target | None = None) -> str:
+        """Make signatures anew now, all or one target's; the line that says what came of it."""
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiters.append(done)
-        self.ask(scope="anew")
+        if target is None:
+            self.ask(scope="anew")
+        else:
+            self.ask(resign=frozenset({target}))
         return await done
 
     async def reverify(self) -> None:
@@ -184,9 +198,10 @@ class ZoneTask:
             await self._wake.wait()
             self._wake.clear()
             load, scope, waiters = self._load, self._scope, self._waiters
+            resign, self._resign = self._resign, frozenset()
             self._load, self._scope, self._waiters = False, "changes", []
             try:
-                line = await self._pass(load, scope)
+                line = await self._pass(load, scope, resign)
             except asyncio.CancelledError:
                 self._answer(waiters, f"zone {self.origin}: was taken out of service")
                 raise
@@ -195,11 +210,11 @@ class ZoneTask:
                     f"{one_line(error)}; the version before stays served, "
                     f"tried again in {RETRY:.0f} s"
                 )
-                self._retry(load, scope)
+                self._retry(load, scope, resign)
             except Exception as error:  # noqa: BLE001 - one zone's fault must not end the others
                 line = self._fail(one_line(error))
                 _log.debug("where it happened", exc_info=error)
-                self._retry(load, scope)
+                self._retry(load, scope, resign)
             self._passed(self)
             self._answer(waiters, line)
 
@@ -208,10 +223,12 @@ class ZoneTask:
             if not waiter.done():
                 waiter.set_result(line)
 
-    def _retry(self, load: bool, scope: str) -> None:
-        asyncio.get_running_loop().call_later(RETRY, lambda: self.ask(load=load, scope=scope))
+    def _retry(self, load: bool, scope: str, resign: frozenset[Target]) -> None:
+        asyncio.get_running_loop().call_later(
+            RETRY, lambda: self.ask(load=load, scope=scope, resign=resign)
+        )
 
-    async def _pass(self, load: bool, scope: str) -> str:
+    async def _pass(self, load: bool, scope: str, resign: frozenset[Target]) -> str:
         read: engine.Zone | None = None
         problem: str | None = None
         if load or self.keeper.current is None or self._is_untaken():
@@ -225,7 +242,7 @@ class ZoneTask:
                     return problem
         if self.signer is None:
             return problem or await self._pass_through(read)
-        line = await self._sign(self.signer, read, scope, problem is not None)
+        line = await self._sign(self.signer, read, scope, resign, problem is not None)
         return problem or line
 
     def _is_untaken(self) -> bool:
@@ -237,7 +254,12 @@ class ZoneTask:
         return "" if current is None else f" (serial {current.serial} stays served)"
 
     async def _sign(
-        self, signer: ZoneSigner, read: engine.Zone | None, scope: str, failing: bool
+        self,
+        signer: ZoneSigner,
+        read: engine.Zone | None,
+        scope: str,
+        resign: frozenset[Target],
+        failing: bool,
     ) -> str:
         base = self.keeper.current
         changes = await self._off_loop(_changes, base, read)
@@ -247,7 +269,9 @@ class ZoneTask:
         if serial is None:
             assert base is not None
             serial = base.serial
-        outcome = await signer.sign(self.block, base, changes, scope, source_serial=serial)
+        outcome = await signer.sign(
+            self.block, base, changes, scope, source_serial=serial, resign=tuple(resign)
+        )
         # A version that was refused is not tried again: signatures have to be renewed without it.
         self._untaken = isinstance(outcome, Held) and (read is not None or self._untaken)
         match outcome:

@@ -295,6 +295,59 @@ def test_a_source_change_renews_nothing_that_it_does_not_touch() -> None:
     assert kept.signatures == before.signatures
 
 
+def fresh(old: engine.Zone, new: engine.Zone) -> list[tuple[str, str]]:
+    """Owner and type of the RRsets whose signatures are all others."""
+    held = {one for rrset in old for one in rrset.signatures}
+    origin = dns.name.from_text("example.org.")
+    return [
+        (
+            dns.name.from_wire(rrset.owner, 0)[0].relativize(origin).to_text(),
+            t.to_text(t.RdataType.make(rrset.rtype)),
+        )
+        for rrset in new
+        if rrset.signatures and not held & set(rrset.signatures)
+    ]
+
+
+@pytest.mark.parametrize("scope", ["changes", "expiring", "all"])
+@pytest.mark.parametrize(
+    ("resign", "renewed"),
+    [
+        ([("www", t.TXT)], [("@", "SOA"), ("www", "TXT")]),
+        ([("WWW", None)], [("@", "SOA"), ("www", "A"), ("www", "NSEC"), ("www", "TXT")]),
+        ([("secure", None)], [("@", "SOA"), ("secure", "DS"), ("secure", "NSEC")]),
+        ([("www", t.A), ("@", t.DNSKEY)], [("@", "DNSKEY"), ("@", "SOA"), ("www", "A")]),
+        ([("@", t.SOA)], [("@", "SOA")]),
+        ([("ns.secure", None), ("nowhere", None)], []),
+    ],
+)
+def test_what_is_named_gets_new_signatures_and_nothing_else(
+    scope: str, resign: list[tuple[str, int | None]], renewed: list[tuple[str, str]]
+) -> None:
+    first = zone()
+    version = sign_new(first, plan()).zone
+    named = [(name(owner), rtype) for owner, rtype in resign]
+    again = engine.sign(
+        version, nothing(first), plan(serial=3, now=NOW + 60, resign=named), scope=scope
+    )
+    assert sorted(fresh(version, again.zone)) == renewed
+    assert (again.changed, again.made) == (bool(renewed), len(renewed))
+    assert validate(again.zone, NOW + 60) == version.signature_count
+    if renewed:
+        assert again.diff is not None
+        assert again.diff.added_count == again.diff.removed_count == len(renewed) + 1
+
+
+def test_an_nsec3_record_is_named_by_its_own_owner() -> None:
+    first, nsec3 = zone(), (0, b"", False)
+    version = sign_new(first, plan(nsec3=nsec3)).zone
+    hashed = next(rrset.owner for rrset in version if rrset.rtype == t.NSEC3)
+    again = engine.sign(
+        version, nothing(first), plan(serial=3, now=NOW + 60, nsec3=nsec3, resign=[(hashed, None)])
+    )
+    assert [rtype for _, rtype in fresh(version, again.zone)] == ["SOA", "NSEC3"]
+
+
 def test_keys_that_share_a_tag_are_told_apart() -> None:
     """RFC 4034 appendix B: a tag is a hint. Of a thousand keys, two have the same one."""
     seen: dict[int, tuple[bytes, bytearray]] = {}

@@ -83,10 +83,15 @@ def accept(zone: str, corefile: Path, dns_port: int) -> None:
 
 @zones.command()
 @click.argument("zone")
+@click.argument("name", required=False)
+@click.argument("rtype", metavar="[TYPE]", required=False)
 @corefile_options
-def resign(zone: str, corefile: Path, dns_port: int) -> None:
-    """Make every signature of a zone anew, now."""
-    for line in client(corefile, dns_port).post("/zones/resign", Lines, zone=zone).lines:
+def resign(zone: str, name: str | None, rtype: str | None, corefile: Path, dns_port: int) -> None:
+    """Make signatures anew, now: all of a zone, those at NAME, or of its RRset of TYPE. NAME
+    counts from the zone unless it ends in a dot; @ is the zone itself."""
+    manager = client(corefile, dns_port)
+    asked = manager.post("/zones/resign", Lines, zone=zone, name=name, type=rtype)
+    for line in asked.lines:
         click.echo(line)
 
 

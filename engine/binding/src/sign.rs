@@ -135,7 +135,7 @@ impl PySignPlan {
     #[new]
     #[pyo3(signature = (
         *, keys, dnskeys, dnskey_ttl, cds = vec![], cdnskeys = vec![], nsec3 = None, serial,
-        inception, expiration, jitter = 0, refresh_before, threads = 0,
+        inception, expiration, jitter = 0, refresh_before, resign = vec![], threads = 0,
     ))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the contract")]
     fn new(
@@ -151,6 +151,7 @@ impl PySignPlan {
         expiration: u32,
         jitter: u32,
         refresh_before: u32,
+        resign: Vec<(Vec<u8>, Option<u16>)>,
         threads: usize,
     ) -> PyResult<Self> {
         let keys = keys
@@ -169,6 +170,10 @@ impl PySignPlan {
                 Denial::Nsec3(Nsec3 { iterations, salt: salt.into(), opt_out })
             }
         };
+        let resign = resign
+            .iter()
+            .map(|(owner, rtype)| Ok((lower_name(py, owner)?, *rtype)))
+            .collect::<PyResult<Vec<_>>>()?;
         let plan = SignPlan {
             keys,
             dnskeys,
@@ -181,6 +186,7 @@ impl PySignPlan {
             expiration,
             jitter,
             refresh_before,
+            resign,
             threads,
         };
         plan.check().map_err(|error| errors::to_python(py, &error))?;

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import dns.name
+import dns.rdatatype
 import httpx
 import msgspec
 import pytest
@@ -18,8 +20,17 @@ from zoneward.api import Fault, Lines, PlanView, Status, Trail
 from zoneward.configuration import plan_manager
 from zoneward.manager import Manager
 from zoneward.state import StateDirectory
+from zoneward.zonetask import ZoneTask
 
-ZONE = "$TTL 300\n@ SOA ns1 hostmaster 1 3600 900 86400 300\n@ NS ns1\nns1 A 192.0.2.53\n"
+ZONE = """$TTL 300
+@ SOA ns1 hostmaster 1 3600 900 86400 300
+@ NS ns1
+ns1 A 192.0.2.53
+www A 192.0.2.1
+www TXT text
+sub NS ns1.sub
+ns1.sub A 192.0.2.2
+"""
 COREFILE = "example.org:53535 {\n file db\n sign {\n  parent none\n }\n}\n"
 
 T = TypeVar("T")
@@ -174,5 +185,73 @@ def test_what_memory_or_disk_has_changed_is_signed_anew_over_what_the_source_has
         assert engine.verify(current, at=int(time.time())).failure_count == 0
         await task.reverify()
         assert (task.reverify_faults, task.problem) == (0, None)
+
+    run(directory, scenario)
+
+
+def signatures(task: ZoneTask) -> dict[tuple[str, str], list[bytes]]:
+    zone = task.keeper.current
+    assert zone is not None
+    return {
+        (
+            dns.name.from_wire(rrset.owner, 0)[0].to_text(),
+            dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rrset.rtype)),
+        ): rrset.signatures
+        for rrset in zone
+        if rrset.signatures
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "rtype", "renewed"),
+    [
+        ("www", "TXT", {("www.example.org.", "TXT")}),
+        ("www.example.org.", "a", {("www.example.org.", "A")}),
+        ("WWW.example.org", "A", {("www.example.org.", "A")}),
+        ("www", None, {("www.example.org.", one) for one in ("A", "TXT", "NSEC")}),
+        ("@", "DNSKEY", {("example.org.", "DNSKEY")}),
+        ("sub", None, {("sub.example.org.", "NSEC")}),
+    ],
+)
+def test_resigning_by_name_makes_these_signatures_and_the_soas(
+    directory: Path, name: str, rtype: str | None, renewed: set[tuple[str, str]]
+) -> None:
+    async def scenario(manager: Manager, client: httpx.AsyncClient) -> None:
+        (task,) = manager.tasks()
+        before = signatures(task)
+        asked = {"zone": "example.org", "name": name} | ({} if rtype is None else {"type": rtype})
+        reply = await client.post("/v1/zones/resign", params=asked)
+        (line,) = msgspec.json.decode(reply.content, type=Lines).lines
+        assert line.startswith(f"zone example.org. serial 2: signed {len(renewed) + 1} RRsets")
+        after = signatures(task)
+        differ = {place for place in after if not set(before[place]) & set(after[place])}
+        assert differ == {*renewed, ("example.org.", "SOA")}
+        transfer = task.keeper.transfer(1)
+        assert transfer is not None
+        assert [diff.added_count for diff in transfer[1] or ()] == [len(renewed) + 2]
+
+    run(directory, scenario)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"name": "nowhere"}, "zone example.org.: it has no records at nowhere.example.org."),
+        ({"name": "www.example.net."}, "zone example.org.: www.example.net. is not in it"),
+        ({"name": "www", "type": "MX"}, "zone example.org.: www.example.org. has no MX records"),
+        ({"name": "www", "type": "RRSIG"}, "www.example.org. has no RRSIG records"),
+        ({"name": "www", "type": "NONSENSE"}, "'NONSENSE' is no record type"),
+        ({"name": "ns1.sub"}, "ns1.sub.example.org. has no signature to make anew"),
+        ({"name": "sub", "type": "NS"}, "sub.example.org. NS has no signature to make anew"),
+        ({"name": "a..b"}, "'a..b' is no name"),
+    ],
+)
+def test_what_can_not_be_resigned_is_said_in_one_line(
+    directory: Path, asked: dict[str, str], why: str
+) -> None:
+    async def scenario(_: Manager, client: httpx.AsyncClient) -> None:
+        reply = await client.post("/v1/zones/resign", params={"zone": "example.org", **asked})
+        assert reply.status_code == 409
+        assert why in msgspec.json.decode(reply.content, type=Fault).error
 
     run(directory, scenario)

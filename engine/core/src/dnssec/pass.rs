@@ -216,6 +216,10 @@ fn extend(
     let (mut names, mut hashed) = (BTreeSet::from_iter(names), BTreeSet::from_iter(hashed));
     // The roles of keys may have changed though the key sets did not.
     names.insert(next.origin().to_owned());
+    for (owner, _) in &plan.resign {
+        names.insert(owner.clone());
+        hashed.insert(owner.clone());
+    }
     if scope == Scope::Expiring {
         let due = |node: &&Node| sweep.is_due(node);
         names.extend(next.nodes().filter(due).map(|node| node.name().to_owned()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::chain::Denial;
 use super::key::SigningKey;
 use crate::error::{Error, Result};
-use crate::name::NameRef;
+use crate::name::{Name, NameRef};
 use crate::rdata::rtype;
 
 /// What a key signs: a KSK the apex key sets, a ZSK the rest, a CSK both.
@@ -68,6 +68,8 @@ pub struct SignPlan {
     pub jitter: u32,
     /// A signature that expires earlier is made anew.
     pub refresh_before: u32,
+    /// RRsets that keep no signature in any scope; without a type, all of an owner.
+    pub resign: Vec<(Name, Option<u16>)>,
     /// 0: one a core.
     pub threads: usize,
 }
@@ -104,6 +106,13 @@ impl SignPlan {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether an RRset was named to get new signatures.
+    pub fn resigns(&self, owner: &NameRef, rtype: u16) -> bool {
+        self.resign
+            .iter()
+            .any(|(name, wanted)| wanted.is_none_or(|wanted| wanted == rtype) && owner.same(name))
     }
 
     /// Expiration of a signature: the same for the same owner, type and inception, so that

@@ -184,7 +184,11 @@ impl<'a> Sweep<'a> {
         rrset: &RrsetBuf,
         before: Option<RrsetRef<'b>>,
     ) -> Verdict<'b> {
-        let before = before.filter(|old| old.ttl == rrset.ttl && old.rdatas().eq(rrset.rdatas()));
+        let before = before.filter(|old| {
+            old.ttl == rrset.ttl
+                && old.rdatas().eq(rrset.rdatas())
+                && !self.plan.resigns(owner, rrset.rtype)
+        });
         let held: Vec<&[u8]> = before.into_iter().flat_map(|old| old.signatures()).collect();
         let reconsidered = match self.scope {
             Scope::Changes => is_key_set(rrset.rtype),
