@@ -8,6 +8,7 @@ import dns.name
 from signer.actions import MIX, Advance
 from signer.courier import Delivery
 from signer.ds import named_by
+from signer.firststart import without_others
 from signer.hold import Hold
 from signer.keyset import KeySet, RecordKind, State
 from signer.parent import ParentAnswer, Seen, Unknown
@@ -36,6 +37,7 @@ KINDS = (
     "parent-silent",
     "registrar",
     "parent-bogus",
+    "foreign-keys",
     "stuck",
     "bogus-step",
     "key-missing",
@@ -57,9 +59,11 @@ def find(
     lived: float,
     delivery: Delivery | None = None,
     patience: int = HOUR,
+    foreign: str | None = None,
 ) -> tuple[Alarm, ...]:
     """`now` is in Unix seconds, `lived` in lived ones; a registrar may fail for `patience`
-    seconds before that is worth telling a person."""
+    seconds before that is worth telling a person. `foreign`: why other signers' keys are not
+    taken as they are named."""
     found = [Alarm("refused", line) for one in variants for line in one.refused]
     found += [Alarm("fault", line) for one in variants for line in one.alarms]
     found += _signatures(variants, policy, now)
@@ -84,6 +88,8 @@ def find(
         for key, _ in keyset.lost_signers()
     ]
     found += _parent(origin, keyset, step, parent)
+    if foreign is not None:
+        found.append(Alarm("foreign-keys", foreign))
     found += _stuck(keyset, step, policy, lived)
     if (
         delivery is not None
@@ -124,18 +130,24 @@ def _parent(
         return [Alarm("parent-silent", str(parent))]
     if not isinstance(parent, Seen) or not parent.any:
         return []
+    others = frozenset(key.dnskey for key in keyset.foreign)
+    ours = without_others(origin, parent, others)
+    assert isinstance(ours, Seen)
     strange = sorted(
         int.from_bytes(ds[:2], "big")
-        for ds in parent.any
+        for ds in ours.any
         if not any(named_by(origin, key.dnskey, [ds]) for key in keyset.keys)
     )
     found = []
     if strange:
         tags = ", ".join(map(str, strange))
         found.append(Alarm("ds-mismatch", f"the parent has DS {tags}, of no key of this zone"))
-    if keyset.keys and not any(
-        named_by(origin, key.dnskey, parent.any) for key in keyset.published()
-    ):
+    # While other signers' DS are all that there is, ours is on its way.
+    joining = not ours.any and not any(
+        key.state(RecordKind.DS) in (State.OMNIPRESENT, State.UNRETENTIVE) for key in keyset.keys
+    )
+    led = any(named_by(origin, key.dnskey, parent.any) for key in keyset.published())
+    if keyset.keys and not led and not joining:
         found.append(Alarm("ds-mismatch", "no DS at the parent leads to a key that is published"))
     return found
 

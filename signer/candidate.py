@@ -44,7 +44,8 @@ class Survey:
         if self.foreign_keys:
             return (
                 f"the source has DNSKEY {', '.join(map(str, self.foreign_keys))} of keys that are "
-                "not ours; import the keys (zoneward keys import), or take the records out"
+                "not ours; import the keys (zoneward keys import), write `multi-signer` into "
+                "*sign* where others sign the zone too, or take the records out"
             )
         try:
             policy.check_ttl(self.highest_ttl, "the zone's longest TTL")

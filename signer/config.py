@@ -16,6 +16,7 @@ sign [DBFILE [ZONES…]] {
     registrar NAME …
     registrar-patience DURATION
     observe all|quorum|own|ADDRESS…
+    multi-signer [FILE…] { servers ADDRESS… }
     keystore files [DIRECTORY] { passphrase REFERENCE }
     key file|directory PATH…
     directory DIRECTORY
@@ -91,6 +92,7 @@ _OTHERS = (
     "standby",
     "parent",
     "observe",
+    "multi-signer",
     "keystore",
     "key",
     "directory",
@@ -135,6 +137,16 @@ class ObserveConfig:
 
 
 @attrs.frozen
+class MultiSigner:
+    """Others sign the zone too, with keys of their own (RFC 8901, model 2). Their DNSKEY are
+    in `files`, or without one in the zone's source. `servers` (IP, port) are all that answer
+    for the zone; those of its NS set where none is named."""
+
+    files: tuple[Path, ...] = ()
+    servers: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen
 class SignConfig:
     """`database_file` is the DBFILE of CoreDNS's form, None where another directive of the
     block loads the zone. `zones` is empty where the block's own zones are meant.
@@ -151,6 +163,7 @@ class SignConfig:
     observe: ObserveConfig = attrs.field(factory=ObserveConfig)
     key_files: tuple[Path, ...] = ()
     key_directories: tuple[Path, ...] = ()
+    multi_signer: MultiSigner | None = None
     keystore: KeystoreConfig | None = None
     registrar: RegistrarConfig | None = None
     registrar_patience: int = HOUR
@@ -184,7 +197,8 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         database_file=directory / directive.args[0].text if directive.args else None,
         zones=tuple(dns.name.from_text(zone) for zone in zones(directive.args[1:])),
         parent=parent,
-        observe=_observe(directive.option("observe"), parent),
+        observe=_observe(directive, parent),
+        multi_signer=_multi_signer(directive.option("multi-signer"), directory),
         key_files=key_files,
         key_directories=key_directories,
         keystore=None if keystore is None else read_directive(keystore),
@@ -394,15 +408,34 @@ def _parent(directive: Directive, base: Path) -> ParentConfig:
     return ParentConfig(addresses=_endpoints(line), anchors=trusted)
 
 
-def _observe(line: Directive | None, parent: ParentConfig) -> ObserveConfig:
+def _observe(directive: Directive, parent: ParentConfig) -> ObserveConfig:
+    line, shared = directive.option("observe"), directive.option("multi-signer") is not None
     if line is None:
-        # What an island's NS records name is nobody's to ask.
-        return ObserveConfig(Observe.OWN if parent.island else Observe.DEFAULT)
+        # What an island's NS records name is nobody's to ask; of a zone with several signers
+        # they name servers that show versions of others.
+        own = parent.island or shared
+        return ObserveConfig(Observe.OWN if own else Observe.DEFAULT)
     _plain(line, 1, None, "observe all|quorum|own|ADDRESS…")
     words = {one.value: one for one in (Observe.ALL, Observe.QUORUM, Observe.OWN)}
     if len(line.args) == 1 and line.args[0].text in words:
-        return ObserveConfig(words[line.args[0].text])
+        which = words[line.args[0].text]
+        if shared and which is not Observe.OWN:
+            raise CorefileError(
+                line.place,
+                f"observe {which.value} asks other signers' servers too, which show versions of "
+                "their own; right: observe own, or observe ADDRESS… with ours",
+            )
+        return ObserveConfig(which)
     return ObserveConfig(Observe.ADDRESSES, _addresses(line))
+
+
+def _multi_signer(line: Directive | None, directory: Path) -> MultiSigner | None:
+    if line is None:
+        return None
+    known_options(line, ("servers",))
+    only_once(line, ("servers",))
+    files = tuple(directory / token.text for token in line.args)
+    return MultiSigner(files, _addresses(line.option("servers")))
 
 
 def _addresses(line: Directive | None) -> tuple[tuple[str, int], ...]:

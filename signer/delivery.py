@@ -5,13 +5,14 @@ the registrar has is compared with it.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import attrs
 
 from registrars.protocol import Entry
 from signer.actions import Advance, SubmitDs, WithdrawDs
 from signer.ds import ds_rdata
-from signer.keyset import Key, KeySet, RecordKind, State
+from signer.keyset import ForeignKey, Key, KeySet, RecordKind, State
 from signer.policy import Policy
 
 # In what a registrar lists, our keys may stand with any of these.
@@ -49,15 +50,16 @@ def pending(keyset: KeySet, step: Advance, policy: Policy, *, insecure: bool) ->
 
 
 def wanted(keyset: KeySet, policy: Policy, *, insecure: bool) -> Wanted:
-    """What the parent is to have now, whether or not it has it."""
+    """What the parent is to have now, whether or not it has it; other signers' keys with ours."""
+    theirs = keyset.foreign_ksks()
     known = [key for key in keyset.keys if key.record(RecordKind.DS) is not None]
     visible = [key for key in known if key.visible(RecordKind.DS)]
     return Wanted(
-        entries=_entries(keyset, visible, policy.cds or _DEFAULT),
-        ours=_entries(keyset, known, _DIGESTS),
+        entries=_entries(keyset, [*visible, *theirs], policy.cds or _DEFAULT),
+        ours=_entries(keyset, [*known, *keyset.foreign], _DIGESTS),
         supposed=_entries(
             keyset,
-            [key for key in known if key.state(RecordKind.DS) in _THERE],
+            [*(key for key in known if key.state(RecordKind.DS) in _THERE), *theirs],
             policy.cds or _DEFAULT,
         ),
         working=_entries(keyset, [key for key in known if _works(key)], _DIGESTS),
@@ -69,7 +71,9 @@ def _works(key: Key) -> bool:
     return key.visible(RecordKind.KRRSIG) and key.visible(RecordKind.DNSKEY) and not key.lost
 
 
-def _entries(keyset: KeySet, keys: list[Key], digests: tuple[int, ...]) -> tuple[Entry, ...]:
+def _entries(
+    keyset: KeySet, keys: Sequence[Key | ForeignKey], digests: tuple[int, ...]
+) -> tuple[Entry, ...]:
     return tuple(
         Entry(ds_rdata(keyset.origin, key.dnskey, digest), key.dnskey)
         for key in keys

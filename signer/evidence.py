@@ -30,6 +30,7 @@ _DS_STRANGE = "ds-strange"
 _DS_TTL = "ds-ttl"
 _DS_RRSET = "ds-rrset"
 _DNSKEY_TTL = "dnskey-ttl"
+_SHARED = "shared"
 _PARENT_LOOKED = "parent-looked"
 
 
@@ -60,7 +61,7 @@ def first_shown(
 def forget_moved(db: sqlite3.Connection, before: KeySet, after: KeySet) -> None:
     """What was seen of a record before it changed is no evidence of what came after."""
     for subject in sightings.moved(before, after):
-        for what in (_SHOWN, _GONE):
+        for what in (_SHOWN, _GONE, _SHARED):
             tables.unsee(db, after.origin, what, subject)
 
 
@@ -135,6 +136,11 @@ class Evidence:
             denial={denials[name]: since for name, since in shown.items() if name in denials},
             foreign={foreign[name]: since for name, since in shown.items() if name in foreign},
             foreign_gone={foreign[name]: since for name, since in gone.items() if name in foreign},
+            shared={
+                records[one.subject][0]: (one.since, one.value)
+                for one in seen
+                if one.what == _SHARED and one.subject in records
+            },
             ds_anywhere=frozenset(anywhere & {key.fingerprint for key in keyset.keys}),
             strange_ds=any(_values(seen, _DS_STRANGE)),
             ds_ttl=max(_values(seen, _DS_TTL), default=0),
@@ -258,6 +264,22 @@ class Evidence:
                 if sightings.reached_everywhere(shown if there else gone, subject, serials):
                     what = _SHOWN if there else _GONE
                     tables.observe(db, self.origin, Observation(what, subject, 1, lived))
+
+        await self.database.run(step)
+
+    async def shared(self, keyset: KeySet, answer: Shown) -> None:
+        """All servers that answer for the zone, whoever signs for them, were asked: which of
+        our DNSKEY they all show."""
+        lived = await self.lived()
+
+        def step(db: sqlite3.Connection) -> None:
+            for key in keyset.keys:
+                subject = sightings.of_key(key, RecordKind.DNSKEY)
+                if key.dnskey in answer.everywhere:
+                    seen = Observation(_SHARED, subject, answer.ttl, lived)
+                    tables.observe(db, self.origin, seen)
+                else:
+                    tables.unsee(db, self.origin, _SHARED, subject)
 
         await self.database.run(step)
 

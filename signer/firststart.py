@@ -5,7 +5,7 @@ import attrs
 import dns.name
 
 from keystore.dnskey import fingerprint, key_tag
-from signer.ds import named_by
+from signer.ds import matches, named_by
 from signer.hold import Hold
 from signer.parent import ParentAnswer, Seen, Unknown
 
@@ -41,9 +41,13 @@ def decide(
     parent: ParentAnswer,
     now: int,
     copies: tuple[int, ...] = (),
+    others: frozenset[bytes] = frozenset(),
 ) -> Proceed | Hold:
     """`served` are the DNSKEY rdata in the versions on disk, `copies` the serials that our
-    servers hold where there is no version on disk; `now` is in Unix seconds, for the hold."""
+    servers hold where there is no version on disk; `others` the DNSKEY rdata of other signers
+    of the zone, which nothing is held for. `now` is in Unix seconds, for the hold."""
+    served -= others
+    parent = without_others(origin, parent, others)
     lost = [key for key in ours if key.unreadable is not None]
     if lost:
         return Hold(
@@ -106,6 +110,18 @@ def half_imported(origin: dns.name.Name, tags: list[int], now: int) -> Hold:
         now,
         signing=False,
     )
+
+
+def without_others(
+    origin: dns.name.Name, parent: ParentAnswer, others: frozenset[bytes]
+) -> ParentAnswer:
+    """The parent's answer without the DS of other signers' keys."""
+    if not others or not isinstance(parent, Seen):
+        return parent
+    theirs = frozenset(
+        ds for ds in parent.any if any(matches(origin, dnskey, ds) for dnskey in others)
+    )
+    return attrs.evolve(parent, common=parent.common - theirs, any=parent.any - theirs)
 
 
 def _with_parent(

@@ -1,7 +1,8 @@
 """DNSKEY records of other signers of the zone, kept beside ours (RFC 8901, model 2).
 
 Each signer publishes the zone keys of all, and signs its own DNSKEY RRset with its own KSK.
-Others sign with theirs only once all servers show them; when they stop is theirs to know, so
+Which they are is `signer.multisigner`'s. Others sign with theirs only once all servers show
+them, as we do (`signer.times`); when they stop is theirs to know, so
 a foreign record goes when a person takes it out. Foreign keys of an algorithm that we don't
 sign with are refused: validators may want signatures of every algorithm (RFC 8901 section 4).
 """
@@ -57,11 +58,14 @@ def _refusal(
     if to is State.UNRETENTIVE:
         return None
     if to is State.RUMOURED:
+        # Where a key of ours shows its algorithm already, theirs asks for nothing more.
         signing = any(
-            ours.algorithm == key.algorithm and ours.state(RecordKind.ZRRSIG) is State.OMNIPRESENT
+            ours.algorithm == key.algorithm
+            and ours.visible(RecordKind.DNSKEY)
+            and ours.visible(RecordKind.ZRRSIG)
             for ours in keyset.keys
         )
-        return None if signing else no(RULE, "we have no signatures of its algorithm everywhere")
+        return None if signing else no(RULE, "we don't sign with its algorithm")
     where = seen.foreign if to is State.OMNIPRESENT else seen.foreign_gone
     since = where.get(key.dnskey)
     if since is None or since < key.record.since:

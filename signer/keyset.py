@@ -188,11 +188,13 @@ class Denial:
 @attrs.frozen
 class ForeignKey:
     """A DNSKEY of another signer of this zone, published beside ours (RFC 8901 section
-    2.1.2, model 2). It is never signed with here."""
+    2.1.2, model 2). It is never signed with here. `announced`: the parent is to have its DS,
+    so that our CDS has it too."""
 
     dnskey: bytes
     record: Record = attrs.field(factory=Record)
     goal: Goal = Goal.OMNIPRESENT
+    announced: bool = False
 
     @property
     def algorithm(self) -> int:
@@ -310,6 +312,10 @@ class KeySet:
             if key.record(RecordKind.DS) is not None
             and (key.visible(RecordKind.DS) or (key.goal is Goal.OMNIPRESENT and not key.standby))
         )
+
+    def foreign_ksks(self) -> tuple[ForeignKey, ...]:
+        """Other signers' keys that the parent is to have a DS of."""
+        return tuple(key for key in self.foreign if key.goal is Goal.OMNIPRESENT and key.announced)
 
     def denial(self) -> Denial | None:
         """The one that is in what we publish."""

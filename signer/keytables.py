@@ -92,12 +92,13 @@ def _denials(db: sqlite3.Connection, zone: str) -> tuple[Denial, ...]:
 
 def _foreign(db: sqlite3.Connection, zone: str) -> tuple[ForeignKey, ...]:
     rows = db.execute(
-        "SELECT dnskey, goal, state, since, ttl FROM foreign_keys WHERE zone = ? ORDER BY dnskey",
+        "SELECT dnskey, goal, state, since, ttl, announced FROM foreign_keys WHERE zone = ? "
+        "ORDER BY dnskey",
         (zone,),
     )
     return tuple(
-        ForeignKey(dnskey, Record(State(state), since, ttl), Goal(goal))
-        for dnskey, goal, state, since, ttl in rows
+        ForeignKey(dnskey, Record(State(state), since, ttl), Goal(goal), bool(announced))
+        for dnskey, goal, state, since, ttl, announced in rows
     )
 
 
@@ -134,8 +135,11 @@ def save_keyset(db: sqlite3.Connection, keyset: KeySet) -> None:
         ],
     )
     db.executemany(
-        "INSERT INTO foreign_keys VALUES (?, ?, ?, ?, ?, ?)",
-        [(zone, one.dnskey, one.goal.value, *_record(one.record)) for one in keyset.foreign],
+        "INSERT INTO foreign_keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (zone, one.dnskey, one.goal.value, *_record(one.record), one.announced)
+            for one in keyset.foreign
+        ],
     )
     db.executemany(
         "INSERT OR IGNORE INTO tags_used VALUES (?, ?)", [(zone, tag) for tag in keyset.tags_used]

@@ -22,7 +22,9 @@ class Observations:
     asked and answered.
 
     `denial`: all our servers show a version with that kind. `foreign`: the same of a foreign
-    DNSKEY, by rdata, and `foreign_gone`. `ds_anywhere`: keys whose DS is at one of the
+    DNSKEY, by rdata, and `foreign_gone`. `shared`: by fingerprint, since when all servers
+    that answer for the zone, other signers' among them, show a DNSKEY of ours, and the highest
+    TTL in seconds that they give it. `ds_anywhere`: keys whose DS is at one of the
     parent's servers at least; `strange_ds`: there is one of no key of ours, too.
     `ds_ttl`: the highest TTL that the parent gave and caches may still hold, 0 when it never
     did. `zone_ttl` and `dnskey_ttl`: the highest that the zone and
@@ -35,6 +37,7 @@ class Observations:
     denial: Mapping[Nsec3 | None, float] = attrs.field(factory=dict)
     foreign: Mapping[bytes, float] = attrs.field(factory=dict)
     foreign_gone: Mapping[bytes, float] = attrs.field(factory=dict)
+    shared: Mapping[str, tuple[float, int]] = attrs.field(factory=dict)
     ds_anywhere: frozenset[str] = frozenset()
     strange_ds: bool = False
     ds_ttl: int = 0

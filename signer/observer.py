@@ -35,11 +35,12 @@ class Published:
 @attrs.frozen
 class Shown:
     """As many servers as were wanted have answered: the DNSKEY that all of them show, those
-    that any shows, and their serials."""
+    that any shows, their serials, and the highest TTL of the DNSKEY RRset in seconds."""
 
     everywhere: frozenset[bytes]
     anywhere: frozenset[bytes]
     serials: tuple[int, ...]
+    ttl: int = 0
 
 
 @attrs.frozen
@@ -86,6 +87,7 @@ _Target = tuple[str, tuple[tuple[str, int], ...]]
 class _Heard:
     dnskeys: frozenset[bytes]
     serial: int
+    ttl: int
 
 
 class DnsServersView:
@@ -160,7 +162,7 @@ class DnsServersView:
         dnskey = await ask(zone, dns.rdatatype.DNSKEY, address, port, self._timeout)
         if not isinstance(dnskey, Answered):
             return None
-        return _Heard(dnskey.rdatas, _serial(next(iter(soa.rdatas))))
+        return _Heard(dnskey.rdatas, _serial(next(iter(soa.rdatas))), dnskey.ttl)
 
     async def _addresses(
         self, name: dns.name.Name, published: Published
@@ -186,6 +188,7 @@ def _shown(heard: list[_Heard]) -> Shown:
         frozenset.intersection(*(one.dnskeys for one in heard)),
         frozenset.union(*(one.dnskeys for one in heard)),
         tuple(one.serial for one in heard),
+        max(one.ttl for one in heard),
     )
 
 

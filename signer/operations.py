@@ -74,16 +74,25 @@ def resume(keyset: KeySet) -> KeySet:
     return attrs.evolve(keyset, held=None)
 
 
-def keep_foreign(keyset: KeySet, dnskeys: frozenset[bytes]) -> KeySet:
-    """These are the DNSKEY rdata of other signers from now on (RFC 8901, model 2); those that
-    are in it no more go."""
+def keep_foreign(
+    keyset: KeySet, dnskeys: frozenset[bytes], announced: frozenset[bytes] = frozenset()
+) -> KeySet:
+    """These are the DNSKEY rdata of other signers from now on (RFC 8901, model 2), and the
+    parent is to have a DS of those `announced`; keys that are in it no more go."""
     kept = tuple(
-        attrs.evolve(key, goal=Goal.OMNIPRESENT if key.dnskey in dnskeys else Goal.HIDDEN)
+        attrs.evolve(
+            key,
+            goal=Goal.OMNIPRESENT if key.dnskey in dnskeys else Goal.HIDDEN,
+            announced=key.dnskey in announced,
+        )
         for key in keyset.foreign
     )
     have = {key.dnskey for key in keyset.foreign}
     ours = {key.dnskey for key in keyset.keys}
-    new = tuple(ForeignKey(dnskey) for dnskey in sorted(dnskeys - have - ours))
+    new = tuple(
+        ForeignKey(dnskey, announced=dnskey in announced)
+        for dnskey in sorted(dnskeys - have - ours)
+    )
     return attrs.evolve(keyset, foreign=(*kept, *new))
 
 

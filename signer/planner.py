@@ -251,9 +251,16 @@ class _Future:
             for key in self.keyset.foreign
             if key.record.state not in VISIBLE
         }
+        shared = {}
+        for key in self.keyset.published():
+            dnskey, known = key.record(RecordKind.DNSKEY), self.seen.shared.get(key.fingerprint)
+            if dnskey is not None:
+                fresh = known is not None and known[0] >= dnskey.since
+                shared[key.fingerprint] = known if known is not None and fresh else (self.now, 0)
         self.seen = attrs.evolve(
             self.seen,
             shown=shown,
+            shared=shared,
             gone=gone,
             denial=denials,
             foreign=foreign,

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 
 import dns.name
 
+from keystore.dnskey import fingerprint, key_tag
 from signer.actions import Advance, Blocker, SubmitDs, WithdrawDs
 from signer.alarms import Alarm
 from signer.courier import Courier
 from signer.evidence import Evidence
 from signer.goals import insecure
 from signer.hold import Hold
-from signer.keyset import Key, KeySet, RecordKind, State
+from signer.keyset import VISIBLE, Goal, Key, KeySet, RecordKind, State
 from signer.keytables import nsec3_text
 from signer.observer import NotShown, ServersAnswer, Shown
 from signer.parent import NoParent, ParentAnswer, Seen
@@ -46,6 +47,12 @@ def moves(before: KeySet, after: KeySet) -> tuple[str, ...]:
                     f"{kind.value} of {key.role.value} {key.tag}: {was_text} -> "
                     f"{record.state.value}"
                 )
+    old_foreign = {key.dnskey: key.record.state for key in before.foreign}
+    for one in after.foreign:
+        state = old_foreign.pop(one.dnskey, State.HIDDEN)
+        if state is not one.record.state:
+            lines.append(_foreign_line(one.dnskey, state, one.record.state))
+    lines += [_foreign_line(dnskey, was, State.HIDDEN) for dnskey, was in old_foreign.items()]
     return (*lines, *_denial_moves(before, after))
 
 
@@ -62,9 +69,13 @@ def _denial_moves(before: KeySet, after: KeySet) -> list[str]:
     return lines
 
 
+def _foreign_line(dnskey: bytes, was: State, now: State) -> str:
+    return f"DNSKEY of another signer's key {key_tag(dnskey)}: {was.value} -> {now.value}"
+
+
 def key_rows(keyset: KeySet, evidence: Evidence, now: int) -> tuple[KeyStatus, ...]:
     signing = {key.fingerprint for key, _ in keyset.signers()}
-    return tuple(
+    ours = tuple(
         KeyStatus(
             fingerprint=key.fingerprint,
             tag=key.tag,
@@ -83,6 +94,29 @@ def key_rows(keyset: KeySet, evidence: Evidence, now: int) -> tuple[KeyStatus, .
         )
         for key in keyset.keys
     )
+    foreign = tuple(
+        KeyStatus(
+            fingerprint=fingerprint(one.dnskey),
+            tag=key_tag(one.dnskey),
+            role="foreign",
+            algorithm=ALGORITHM_NAMES.get(one.algorithm, str(one.algorithm)),
+            created="-",
+            published=one.record.state in VISIBLE,
+            signing=False,
+            goal=one.goal.value,
+            standby=False,
+            lost=False,
+            records=(
+                RecordStatus(
+                    RecordKind.DNSKEY.value,
+                    one.record.state.value,
+                    iso(now - evidence.ago(one.record.since)),
+                ),
+            ),
+        )
+        for one in keyset.foreign
+    )
+    return (*ours, *foreign)
 
 
 def zone_status(
@@ -182,7 +216,7 @@ def orders(keyset: KeySet, step: Advance) -> tuple[str, ...]:
         elif isinstance(action, WithdrawDs) and action.keep:
             found.append(
                 f"take the DS of key {_tags(keyset, action.keys)} away at the parent, and leave "
-                f"that of key {_tags(keyset, action.keep)}"
+                f"that of key {_tags(keyset, action.keep)}{_theirs(keyset)}"
             )
         elif isinstance(action, WithdrawDs):
             found.append(
@@ -190,6 +224,11 @@ def orders(keyset: KeySet, step: Advance) -> tuple[str, ...]:
                 "is going insecure"
             )
     return tuple(found)
+
+
+def _theirs(keyset: KeySet) -> str:
+    tags = ", ".join(str(key_tag(key.dnskey)) for key in keyset.foreign_ksks())
+    return f" and those of the other signers' keys {tags}" if tags else ""
 
 
 def _tags(keyset: KeySet, fingerprints: tuple[str, ...]) -> str:
@@ -249,6 +288,8 @@ _QUIET = frozenset({"island", "purge"})
 
 def _what(key: Key | None, blocker: Blocker) -> str:
     to = "" if blocker.to is None else f" to be {blocker.to.value}"
+    if blocker.rule == "foreign":
+        return f"the other signers' DNSKEY{to}"
     if key is None:
         return f"{'the denial of existence' if blocker.rule == 'denial' else 'the zone'}{to}"
     if blocker.record is None:
@@ -264,6 +305,11 @@ def _remedy(keyset: KeySet, blocker: Blocker) -> str:
     if blocker.rule == "strange DS":
         return "see `zoneward ds check`, and have the DS that is not ours taken away"
     if blocker.record is not RecordKind.DS:
+        if any(one.goal is Goal.OMNIPRESENT for one in keyset.foreign):
+            return (
+                "see that our servers are reached by NOTIFY and transfer, and that the other "
+                "signers publish the DNSKEY that ours show"
+            )
         return "see that our servers are reached by NOTIFY and transfer"
     if blocker.to is State.OMNIPRESENT:
         return (

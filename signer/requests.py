@@ -11,7 +11,7 @@ import dns.name
 
 from signer import goals, operations
 from signer.ds import named_by
-from signer.keyset import Key, KeySet, RecordKind, Role, State, roles
+from signer.keyset import Goal, Key, KeySet, RecordKind, Role, State, roles
 from signer.operations import OperationError
 from signer.parent import ParentAnswer, Seen
 from signer.policy import ALGORITHM_NAMES, Policy
@@ -81,6 +81,11 @@ def apply(keyset: KeySet, policy: Policy, request: Request) -> KeySet:
         case GoInsecure():
             if keyset.insecure:
                 raise OperationError(f"{keyset.origin} is on its way to being insecure already")
+            if any(key.goal is Goal.OMNIPRESENT for key in keyset.foreign):
+                raise OperationError(
+                    f"{keyset.origin} has other signers, whose DS would lead to no signature of "
+                    "ours: take their keys out of multi-signer first"
+                )
             return operations.go_insecure(keyset)
         case GoSecure():
             if not keyset.insecure:

@@ -1,6 +1,6 @@
 """The tables of the state database. A change of them is a new VERSION and a migration."""
 
-VERSION = 3
+VERSION = 4
 
 _SURE_CLOCK = """
 -- When the wall clock was last disciplined, in Unix and in lived seconds.
@@ -34,6 +34,10 @@ CREATE TABLE foreign_keys (
     ttl INTEGER NOT NULL,
     PRIMARY KEY (zone, dnskey)
 ) STRICT;
+"""
+
+_ANNOUNCED = """
+ALTER TABLE foreign_keys ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
 """
 
 TABLES = (
@@ -79,6 +83,7 @@ CREATE TABLE key_records (
 """
     + _DENIALS_AND_FOREIGN
     + _SURE_CLOCK
+    + _ANNOUNCED
     + """
 CREATE TABLE tags_used (
     zone TEXT NOT NULL,
@@ -209,4 +214,5 @@ INSERT INTO sure_clock SELECT 1, wall, lived, boot_id FROM clock WHERE synchroni
 MIGRATIONS = {
     1: (_NEW_COLUMNS, _DENIALS_AND_FOREIGN, _EVIDENCE_BY_RECORD),
     2: (_SURE_CLOCK, _SURE_OF_LAST_READING),
+    3: (_ANNOUNCED,),
 }

@@ -21,7 +21,17 @@ import dns.name
 
 import engine
 from keystore.protocol import KeyStore, KeystoreError, StoredKey
-from signer import alarms, candidate, delivery, goals, pauses, report, requests, tables
+from signer import (
+    alarms,
+    candidate,
+    delivery,
+    goals,
+    multisigner,
+    pauses,
+    report,
+    requests,
+    tables,
+)
 from signer.actions import OBSERVATION, Advance, ObserveServers
 from signer.adoption import Served
 from signer.alarms import Alarm
@@ -30,14 +40,15 @@ from signer.clock import Clock
 from signer.config import SignConfig
 from signer.courier import Courier
 from signer.delivery import Wanted
-from signer.ds import ds_rdata
+from signer.ds import ds_rdata, matches
 from signer.evidence import Evidence
 from signer.executor import Executor
 from signer.firststart import decide, half_imported
 from signer.hold import Hold
 from signer.keyring import KeyRing
-from signer.keyset import Key, KeySet, RecordKind, Role, State
+from signer.keyset import Goal, Key, KeySet, RecordKind, Role, State
 from signer.livedtime import LivedTime
+from signer.multisigner import Others
 from signer.observations import Observations
 from signer.observer import Nobody, OwnServers, Published, ServersAnswer, ServersView, Shown
 from signer.operations import OperationError
@@ -80,11 +91,13 @@ class ZoneSigner:
         servers: ServersView | None = None,
         courier: Courier | None = None,
         lived: LivedTime | None = None,
+        everybody: ServersView | None = None,
     ) -> None:
         """`memory` is the file of verified signatures; None keeps them in memory only.
         Without `servers` our own server's word is what counts as published; without a
         `courier` the DS is carried by CDS, or by a person. `lived` is shared by the signers of
-        one database."""
+        one database. `everybody` asks all that answer for the zone, where it has several
+        signers."""
         self.origin = origin.canonicalize()
         self.config = config
         self._database = database
@@ -104,10 +117,13 @@ class ZoneSigner:
         self._copies: tuple[int, ...] = ()
         self._servers = servers or OwnServers()
         self._servers_say: ServersAnswer = Nobody()
+        self._everybody = everybody or OwnServers()
+        self._others = Others(self.origin, config)
         # Seconds of the boot clock: setting the wall clock back must not stop the asking.
         self._next_parent = 0.0
         self._last_parent = 0.0
         self._next_servers = 0.0
+        self._next_everybody = 0.0
         self._said: tuple[str, ...] = ()
         self._held: Hold | None = None
         self._started = False
@@ -133,13 +149,20 @@ class ZoneSigner:
     def keyset(self) -> KeySet:
         return self._ring.keyset
 
-    async def start(self, served: Mapping[str, engine.Zone], copies: Collection[int] = ()) -> None:
+    async def start(
+        self,
+        served: Mapping[str, engine.Zone],
+        copies: Collection[int] = (),
+        sources: Mapping[str, frozenset[bytes] | None] | None = None,
+    ) -> None:
         """Compare our keys with the DNSKEY served (variant -> version) and the parent's DS;
         generate first keys where that is safe, else hold. `copies` are serials that servers
-        hold where we have no version. May be called again: a hold whose cause went away is
-        lifted."""
+        hold where we have no version, `sources` the DNSKEY rdata in each variant's source, as
+        far as it was read. May be called again: a hold whose cause went away is lifted."""
         async with self._lock:
             self._copies = tuple(copies)
+            for name, dnskeys in (sources or {}).items():
+                self._others.in_source(name, dnskeys)
             if self._memory is None:
                 path = None if self._memory_path is None else str(self._memory_path)
                 self._memory = await self._blocking(lambda: engine.VerifyMemory(path))
@@ -230,10 +253,19 @@ class ZoneSigner:
         except KeystoreError as error:
             await self._hold(Hold(f"{error.place}: {error.message}", error.remedy, now, False))
             return
+        await self._read_others()
         if ask:
             await self._evidence.parent(self.keyset, self._parent_says)
         ours, served = self._ring.ours(), self._served() | await self._shown_elsewhere()
-        decision = decide(self.origin, ours, served, self._parent_says, now, self._copies)
+        decision = decide(
+            self.origin,
+            ours,
+            served,
+            self._parent_says,
+            now,
+            self._copies,
+            self._others.known(self.keyset),
+        )
         if not isinstance(decision, Hold) and await self._lacks_half():
             decision = half_imported(self.origin, [key.tag for key in self.keyset.keys], now)
         if isinstance(decision, Hold):
@@ -256,10 +288,9 @@ class ZoneSigner:
         )
 
     def _served(self) -> frozenset[bytes]:
-        """The DNSKEY in the versions that are on disk, those of other signers apart."""
+        """The DNSKEY in the versions that are on disk."""
         bases = [one.base for one in self._variants.values() if one.base is not None]
-        shown = frozenset[bytes]().union(*(Apex.of(base).dnskeys for base in bases))
-        return shown - {key.dnskey for key in self.keyset.foreign}
+        return frozenset[bytes]().union(*(Apex.of(base).dnskeys for base in bases))
 
     async def _shown_elsewhere(self) -> frozenset[bytes]:
         """What our server shows that we don't have on disk: more than we know where state was
@@ -269,7 +300,7 @@ class ZoneSigner:
         shown = await self._servers.own(self.origin)
         if isinstance(answer, Shown):
             shown |= answer.anywhere
-        return shown - {key.dnskey for key in self.keyset.foreign}
+        return shown
 
     def _published(self) -> Published:
         bases = [one.base for one in self._variants.values() if one.base is not None]
@@ -300,6 +331,7 @@ class ZoneSigner:
                 self._served(),
                 self._parent_says,
                 self._clock.wall(),
+                others=self._others.known(self.keyset),
             )
             await self._hold(decision if isinstance(decision, Hold) else None)
         if boot >= self._next_servers and self._step.wants(ObserveServers):
@@ -309,7 +341,26 @@ class ZoneSigner:
                 await self._evidence.servers(
                     self.keyset, self.config.policy, self._servers_say, tuple(self._variants)
                 )
+        if boot >= self._next_everybody and self._others.awaited(self.keyset):
+            answer = await self._everybody.look(self.origin, self._published())
+            self._next_everybody = boot + pauses.servers(self.config.policy)
+            if isinstance(answer, Shown):
+                await self._evidence.shared(self.keyset, answer)
         await self._acknowledge()
+
+    async def _read_others(self) -> None:
+        """Read again which keys of other signers the zone is to show."""
+        keyset = self.keyset
+        await self._blocking(lambda: self._others.read(keyset))
+
+    async def _take_others(self) -> None:
+        """Have the key set follow what is named; nothing moves by it yet."""
+        keyset = self._others.taken(self.keyset)
+        if keyset != self.keyset:
+            lines = multisigner.changes(self.keyset, keyset)
+            await self._ring.save(keyset, lines, action="multi-signer")
+            for line in lines:
+                _log.info("%s: %s", self.origin, line)
 
     async def _acknowledge(self) -> None:
         """What our own server has taken counts where nobody else is asked."""
@@ -359,6 +410,7 @@ class ZoneSigner:
         """Take the steps that may be taken, unless the zone is held."""
         if self._held is not None:
             return
+        await self._take_others()
         try:
             self._step = await self._executor_of_steps.run(await self._observations())
         except KeystoreError as error:
@@ -450,11 +502,21 @@ class ZoneSigner:
         *,
         source_serial: int,
         resign: Sequence[tuple[bytes, int | None]] = (),
+        dnskeys: frozenset[bytes] | None = None,
     ) -> Outcome:
         """`base` is the variant's signed version on disk. Scopes as in engine.sign, and "anew",
         which keeps no signature; more is looked at where the keys or the kind of denial differ
-        from the base's. `resign`: see engine.SignPlan."""
+        from the base's. `resign`: see engine.SignPlan. `dnskeys` is what the source has of
+        them, None where it was not read."""
         async with self._lock:
+            if dnskeys is not None:
+                self._others.in_source(variant, dnskeys)
+                await self._read_others()
+                await self._advance()
+                if (refusal := self._others.refuses_source()) is not None:
+                    refused = Refused((refusal,), 1)
+                    self._variant(variant).took(refused, self._clock.wall() + _RETRY)
+                    return refused
             if self._variant(variant).behind:
                 # A server of ours knows more than we do: state was lost, or is an old backup.
                 # What is signed with it has to wait for what the parent and the server show.
@@ -483,7 +545,8 @@ class ZoneSigner:
                     resign=resign,
                     keyset=self.keyset,
                     private=self._ring.private,
-                    ds=await self._evidence.cached_ds(),
+                    ds=await self._cached_ds(),
+                    known=self._others.known(self.keyset),
                     memory=self._memory,
                     unanchored=self._unanchored(),
                 )
@@ -499,6 +562,16 @@ class ZoneSigner:
             if isinstance(outcome, Refused):
                 _log.error("%s (%s) refused: %s", self.origin, variant, "; ".join(outcome.lines))
             return outcome
+
+    async def _cached_ds(self) -> list[list[bytes]]:
+        """The DS RRsets that caches may hold and that have to lead to our versions: who has only
+        those of other signers is not sent to us yet."""
+        others = [key.dnskey for key in self.keyset.foreign if key.goal is Goal.OMNIPRESENT]
+        return [
+            found
+            for found in await self._evidence.cached_ds()
+            if not all(any(matches(self.origin, one, ds) for one in others) for ds in found)
+        ]
 
     def _cannot_sign(self) -> Hold | None:
         now, keyset = self._clock.wall(), self.keyset
@@ -563,7 +636,7 @@ class ZoneSigner:
     async def reverify(self, variant: str, zone: engine.Zone) -> tuple[str, ...]:
         """Verify a whole version again, trusting no memory: the faults found, in words."""
         now = self._clock.wall()
-        ds = await self._evidence.cached_ds()
+        ds = await self._cached_ds()
         found = await self._blocking(lambda: candidate.verify(zone, now, ds, None))
         state = self._variant(variant)
         if state.base is zone:
@@ -590,6 +663,8 @@ class ZoneSigner:
         asks = not isinstance(self._servers_say, Nobody)
         if self._held is None and asks and self._step.wants(ObserveServers):
             due.append(wall + max(0, math.ceil(self._next_servers - boot)))
+        if self._started and self._held is None and self._others.awaited(self.keyset):
+            due.append(wall + max(0, math.ceil(self._next_everybody - boot)))
         if self._held is None and self._step.next_due is not None:
             due.append(wall + self._evidence.until(self._step.next_due))
         if self._held is None and self.courier is not None:
@@ -627,12 +702,14 @@ class ZoneSigner:
             return self._parent_says
 
     def ds_records(self) -> Sequence[bytes]:
-        """DS rdata (SHA-256) of the keys that the parent is to know."""
-        return [ds_rdata(self.origin, key.dnskey) for key in self.keyset.for_parent()]
+        """DS rdata (SHA-256) of the keys that the parent is to know, other signers' included."""
+        return [ds_rdata(self.origin, dnskey) for dnskey in self.dnskeys()]
 
     def dnskeys(self) -> Sequence[bytes]:
         """DNSKEY rdata of the same keys, for registrars that want those."""
-        return [key.dnskey for key in self.keyset.for_parent()]
+        keyset = self.keyset
+        theirs = [key.dnskey for key in keyset.foreign_ksks()]
+        return [*(key.dnskey for key in keyset.for_parent()), *theirs]
 
     def key_rows(self) -> Sequence[KeyStatus]:
         return report.key_rows(self.keyset, self._evidence, self._clock.wall())
@@ -669,6 +746,7 @@ class ZoneSigner:
             lived=self._evidence.now(),
             delivery=None if self.courier is None else self.courier.delivery,
             patience=self.config.registrar_patience,
+            foreign=self._others.problem,
         )
 
     async def audit(self, limit: int = 1000) -> tuple[AuditEntry, ...]:

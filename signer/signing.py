@@ -45,14 +45,15 @@ def announcements(keyset: KeySet, policy: Policy) -> tuple[frozenset[bytes], fro
         return frozenset(), frozenset()
     if keyset.announces_delete():
         return frozenset({_CDS_DELETE}), frozenset({_CDNSKEY_DELETE})
-    announced = keyset.announced()
+    announced = frozenset(key.dnskey for key in keyset.announced())
+    if announced:
+        # RFC 8901 section 8: each signer's CDS names the keys of all.
+        announced |= {key.dnskey for key in keyset.foreign_ksks()}
     return (
         frozenset(
-            ds_rdata(keyset.origin, key.dnskey, digest)
-            for key in announced
-            for digest in policy.cds
+            ds_rdata(keyset.origin, dnskey, digest) for dnskey in announced for digest in policy.cds
         ),
-        frozenset(key.dnskey for key in announced),
+        announced,
     )
 
 

@@ -12,7 +12,7 @@ class RecordStatus(msgspec.Struct, frozen=True):
 
 
 class KeyStatus(msgspec.Struct, frozen=True):
-    """One key of the zone."""
+    """One key of the zone; its role is "foreign" where another signer holds it."""
 
     fingerprint: str
     tag: int

@@ -3,7 +3,7 @@ not at what was ordered, and counts the highest TTL that caches may still hold."
 
 import attrs
 
-from signer.keyset import Key, KeySet, Record, RecordKind, State
+from signer.keyset import Goal, Key, KeySet, Record, RecordKind, State
 from signer.observations import Observations
 from signer.policy import Policy
 
@@ -89,6 +89,11 @@ def not_yet(
     if record is None or since is None:
         return NotYet(_missing(kind, to), None)
     highest = max(record.ttl, ttl(keyset, kind, policy, seen))
+    if to is State.OMNIPRESENT and shares(keyset, key, kind):
+        elsewhere = seen.shared.get(key.fingerprint)
+        if elsewhere is None or elsewhere[0] < record.since:
+            return NotYet("the other signers' servers don't all show it", None)
+        since, highest = max(since, elsewhere[0]), max(highest, elsewhere[1])
     if kind is RecordKind.DS and seen.ds_ttl:
         highest = seen.ds_ttl
     due = since + wait(kind, to, highest, policy)
@@ -101,6 +106,17 @@ def not_yet(
         # Others write to the parent: what was there before the wait has to be there after.
         return NotYet("the parent's servers were not looked at since the wait ended", None)
     return None
+
+
+def shares(keyset: KeySet, key: Key, kind: RecordKind) -> bool:
+    """Whether a DNSKEY is everywhere only once the other signers' versions have it too: any
+    of them may be in a cache when signatures of ours are to be verified (RFC 8901 section
+    6.2)."""
+    return (
+        kind is RecordKind.DNSKEY
+        and key.record(RecordKind.ZRRSIG) is not None
+        and any(other.goal is Goal.OMNIPRESENT for other in keyset.foreign)
+    )
 
 
 def _last_ds(keyset: KeySet, key: Key) -> bool:

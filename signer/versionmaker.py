@@ -69,15 +69,15 @@ class VersionMaker:
         private: Mapping[str, engine.SigningKey],
         ds: Sequence[Sequence[bytes]],
         memory: engine.VerifyMemory | None,
+        known: frozenset[bytes] = frozenset(),
         unanchored: bool = False,
     ) -> Outcome:
         """`private` holds the signers by fingerprint, `ds` the DS RRsets that caches may
-        hold. `unanchored`: the zone is meant to be insecure and no cache has a DS of it, so
-        nobody validates it. Raises EngineError, StateError."""
+        hold, `known` the DNSKEY of other signers. `unanchored`: the zone is meant to be
+        insecure and no cache has a DS of it, so nobody validates it. Raises EngineError,
+        StateError."""
         policy, now = self._config.policy, self._clock.wall()
-        ours = frozenset(key.dnskey for key in keyset.keys) | frozenset(
-            key.dnskey for key in keyset.foreign
-        )
+        ours = known | {key.dnskey for key in keyset.keys}
         survey = await self._blocking(lambda: Survey.of(changes, ours))
         problem = survey.problem(policy)
         if problem is not None:

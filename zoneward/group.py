@@ -125,6 +125,12 @@ class NameGroup:
         for task in self.tasks.values():
             task.ask(scope="all")
 
+    def reread(self) -> None:
+        """The configuration was read again: so is what it names of other signers' keys."""
+        if self.plan.sign is not None and self.plan.sign.multi_signer is not None:
+            for task in self.tasks.values():
+                task.ask(load=True)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nothing ends a group but `stop`: anything else is a fault, and is said."""
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -153,8 +159,9 @@ class NameGroup:
             return
         await self._hear_servers()
         while True:
+            sources = await self._sources(self.signer)
             try:
-                await self.signer.start(self._served(), self._copies())
+                await self.signer.start(self._served(), self._copies(), sources)
             except (KeystoreError, StateError, engine.EngineError, OSError) as error:
                 self._say(one_line(error))
                 await asyncio.sleep(RETRY)
@@ -183,7 +190,8 @@ class NameGroup:
         try:
             held = signer.held
             if held is not None:
-                await signer.start(self._served(), self._copies())
+                sources = await self._sources(signer)
+                await signer.start(self._served(), self._copies(), sources)
             changed = await signer.tick()
         except (KeystoreError, StateError, engine.EngineError, OSError) as error:
             self._say(one_line(error))
@@ -216,6 +224,13 @@ class NameGroup:
             for block, serial in self._held_by_servers.items()
             if serial is not None and self.tasks[block].keeper.current is None
         )
+
+    async def _sources(self, signer: ZoneSigner) -> dict[str, frozenset[bytes] | None]:
+        """The DNSKEY in the sources, where other signers' are among them."""
+        signers = signer.config.multi_signer
+        if signers is None or signers.files:
+            return {}
+        return {block: await task.dnskeys() for block, task in self.tasks.items()}
 
     async def _reverify(self) -> None:
         """Soon after the start, then daily."""

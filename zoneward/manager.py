@@ -20,7 +20,7 @@ from keystore import KeyStore, KeystoreConfig, open_configured
 from keystore.files import FileKeyStore
 from signer.chain import AnswerCache
 from signer.clock import SystemClock
-from signer.config import SignConfig
+from signer.config import MultiSigner, Observe, ObserveConfig, SignConfig
 from signer.livedtime import LivedTime
 from signer.neighbour import Neighbours
 from signer.observer import DnsServersView
@@ -108,6 +108,8 @@ class Manager:
                 group = self.groups.pop(origin)
                 await group.stop()
                 self._touch(group)
+            for group in self.groups.values():
+                group.reread()
             self.broken.clear()
             await self._apply_blocks(plan, members)
             fresh = [
@@ -307,6 +309,7 @@ class Manager:
             ),
             courier=self._couriers.courier(origin, sign.registrar, self.plan.directory),
             lived=self._lived,
+            everybody=None if sign.multi_signer is None else _everybody(sign.multi_signer),
         )
 
     def _listens(self, origin: dns.name.Name) -> tuple[tuple[str, int], ...]:
@@ -457,6 +460,13 @@ class Manager:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("an observation was lost", reason=one_line(error))
+
+
+def _everybody(signers: MultiSigner) -> DnsServersView:
+    """Asks all that answer for a zone of several signers."""
+    if signers.servers:
+        return DnsServersView(ObserveConfig(Observe.ADDRESSES, signers.servers))
+    return DnsServersView(ObserveConfig(Observe.ALL))
 
 
 def _auto_spec(

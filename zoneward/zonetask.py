@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from typing import ParamSpec, TypeVar
 
 import dns.name
+import dns.rdatatype
 
 import engine
 from keystore import KeystoreError
@@ -179,6 +180,13 @@ class ZoneTask:
             self._accepted = self._lost
         return await self.reload()
 
+    async def dnskeys(self) -> frozenset[bytes] | None:
+        """Those in the source; None where it can't be read."""
+        try:
+            return _dnskeys(await self._source.load())
+        except SourceError:
+            return None  # the first pass says why
+
     async def run(self) -> None:
         """Work until cancelled."""
         try:
@@ -270,7 +278,13 @@ class ZoneTask:
             assert base is not None
             serial = base.serial
         outcome = await signer.sign(
-            self.block, base, changes, scope, source_serial=serial, resign=tuple(resign)
+            self.block,
+            base,
+            changes,
+            scope,
+            source_serial=serial,
+            resign=tuple(resign),
+            dnskeys=None if read is None else _dnskeys(read),
         )
         # A version that was refused is not tried again: signatures have to be renewed without it.
         self._untaken = isinstance(outcome, Held) and (read is not None or self._untaken)
@@ -393,6 +407,11 @@ def _changes(base: engine.Zone | None, read: engine.Zone | None) -> engine.Diff:
     return engine.source_changes(
         None if base is None else base.source(), read.source(keep_dnskey=True)
     )
+
+
+def _dnskeys(read: engine.Zone) -> frozenset[bytes]:
+    found = read.rrset(read.origin, dns.rdatatype.DNSKEY)
+    return frozenset() if found is None else frozenset(found.rdatas)
 
 
 def _faults(zone: engine.Zone) -> tuple[str, ...]:

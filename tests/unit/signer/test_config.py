@@ -8,7 +8,14 @@ import pytest
 
 from corefile import CorefileError, Directive, parse
 from keystore import KeystoreConfig
-from signer.config import Observe, ObserveConfig, ParentConfig, SignConfig, read_sign
+from signer.config import (
+    MultiSigner,
+    Observe,
+    ObserveConfig,
+    ParentConfig,
+    SignConfig,
+    read_sign,
+)
 from signer.policy import DAY, HOUR, MINUTE, KeyLayout, Nsec3, Policy, PolicyError, duration_text
 
 BASE = Path("/etc/zoneward")
@@ -216,3 +223,43 @@ def test_a_policy_that_contradicts_itself_cannot_be_written(
 )
 def test_durations_in_words(seconds: int, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "observe"),
+    [
+        ("multi-signer", MultiSigner(), Observe.OWN),
+        (
+            "multi-signer others /keys/more",
+            MultiSigner((BASE / "others", Path("/keys/more"))),
+            None,
+        ),
+        ("multi-signer; observe 192.0.2.1", MultiSigner(), Observe.ADDRESSES),
+        ("multi-signer; observe own", MultiSigner(), Observe.OWN),
+        ("nsec", None, Observe.DEFAULT),
+    ],
+)
+def test_other_signers(body: str, expected: MultiSigner | None, observe: Observe | None) -> None:
+    read = sign(body)
+    assert read.multi_signer == expected
+    assert observe in (None, read.observe.which)
+
+
+def test_the_servers_of_all_signers() -> None:
+    line = "multi-signer others {\nservers 192.0.2.1 192.0.2.2:5300\n}"
+    read = read_sign(directive(f"sign {{\n{line}\n}}"), BASE).multi_signer
+    assert read is not None
+    assert read.servers == (("192.0.2.1", 53), ("192.0.2.2", 5300))
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("multi-signer; observe all", "observe all asks other signers' servers too"),
+        ("multi-signer; observe quorum", "right: observe own, or observe ADDRESS"),
+        ("multi-signer; multi-signer", "given a second time"),
+    ],
+)
+def test_what_other_signers_can_not_be(body: str, why: str) -> None:
+    with pytest.raises(CorefileError, match=why):
+        sign(body)
