@@ -95,7 +95,7 @@ class Zone:
         """What takes this version to `other`, signatures and SOA included."""
     def source(self, *, keep_dnskey: bool = False) -> Zone:
         """A copy without what a signer makes: RRSIG, NSEC, NSEC3, NSEC3PARAM, records that
-        are `ours`, and unless `keep_dnskey`, DNSKEY, CDS and CDNSKEY."""
+        are `ours`, and unless `keep_dnskey`, DNSKEY, and CDS and CDNSKEY of the apex."""
     def digest(self) -> bytes:
         """SHA-384 over all records in canonical form and order."""
     def earliest_expiration(self) -> int | None:
@@ -180,8 +180,8 @@ def sign(base: Zone | None, changes: Diff, plan: SignPlan, *, scope: str = "chan
     SOA and the apex key sets where the plan's differ; "expiring" also what expires before
     `refresh_before`; "all" reconsiders every RRset (new keys, new denial), still keeping
     signatures that the plan would make the same way. When nothing differs, `changed` is
-    False. Incoming RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS and CDNSKEY in `changes` are
-    passed over; the plan has them. A base with another kind of denial, or another negative
+    False. Incoming RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, and CDS and CDNSKEY of the apex in
+    `changes` are passed over; the plan has them. A base with another kind of denial, or another negative
     TTL, gets its whole chain anew in any scope.
     Raises EngineError "conflict" (CNAME beside other data, record outside the zone…), "serial"
     (the plan's does not come after the base's), "nsec3" (hashes that collide or don't fit

@@ -348,6 +348,26 @@ def test_an_nsec3_record_is_named_by_its_own_owner() -> None:
     assert [rtype for _, rtype in fresh(version, again.zone)] == ["SOA", "NSEC3"]
 
 
+def test_cds_below_the_apex_are_data_of_the_source() -> None:
+    """RFC 9615 section 4.1: they speak of another zone. Those of the apex are the plan's."""
+    cds = "CDS 1 13 2 " + "00" * 32
+    first = zone(f"{ZONE}_dsboot.a 60 {cds}\n@ 60 {cds}\n")
+    ksk, zsk = key(13, 257), key(13, 256)
+    roles = [(ksk, engine.SIGNS_KEYS), (zsk, engine.SIGNS_ZONE)]
+    split = {"keys": roles, "dnskeys": [ksk.dnskey, zsk.dnskey]}
+    version = sign_new(first, plan(**split)).zone
+    below = version.rrset(name("_dsboot.a"), t.CDS)
+    assert below is not None
+    assert not below.ours
+    assert [int.from_bytes(one[16:18], "big") for one in below.signatures] == [zsk.tag]
+    assert version.rrset(ORIGIN, t.CDS) is None
+    assert engine.verify(version, at=NOW).failure_count == 0
+    source = version.source()
+    assert source.rrset(name("_dsboot.a"), t.CDS) is not None
+    gone = engine.sign(version, engine.source_changes(source, zone()), plan(serial=3, **split))
+    assert gone.zone.rrset(name("_dsboot.a"), t.CDS) is None
+
+
 def test_keys_that_share_a_tag_are_told_apart() -> None:
     """RFC 4034 appendix B: a tag is a hint. Of a thousand keys, two have the same one."""
     seen: dict[int, tuple[bytes, bytearray]] = {}

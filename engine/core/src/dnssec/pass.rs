@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::chain::{Denial, Nsec3, has_data};
 use super::nsec;
-use super::plan::{Scope, SignPlan, is_key_set};
+use super::plan::{Scope, SignPlan};
 use super::sweep::{Sweep, Tally, shared};
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -78,8 +78,12 @@ fn pass(base: Option<&Zone>, changes: &Diff, plan: &SignPlan, scope: Scope) -> R
 /// What the source says now, with the plan's key sets at the apex; signatures and chain are
 /// still the base's.
 fn merged(base: Option<&Zone>, changes: &Diff, plan: &SignPlan, serial: u32) -> Result<Zone> {
-    let is_sources =
-        |record: &&Record| !diff::is_signers_type(record.rtype) && !is_key_set(record.rtype);
+    let soa = changes.added.iter().find(|record| record.rtype == rtype::SOA);
+    let origin = base.map(Zone::origin).or(soa.map(|soa| &*soa.owner));
+    let is_sources = |record: &&Record| {
+        let apex = origin.is_some_and(|origin| record.owner.same(origin));
+        !diff::is_signers_type(record.rtype) && !diff::is_key_set(record.rtype, apex)
+    };
     let mut next = match base {
         Some(base) => {
             // The SOA stays the one record it is; only its content may change, below.
@@ -93,7 +97,6 @@ fn merged(base: Option<&Zone>, changes: &Diff, plan: &SignPlan, serial: u32) -> 
         }
         None => {
             let conflict = |error| Error { code: "conflict", ..error };
-            let soa = changes.added.iter().find(|record| record.rtype == rtype::SOA);
             let Some(soa) = soa else {
                 return Err(Error::new("conflict", "a new zone without an SOA record"));
             };

@@ -6,7 +6,7 @@ use super::chain::Denial;
 use super::key::SigningKey;
 use crate::error::{Error, Result};
 use crate::name::{Name, NameRef};
-use crate::rdata::rtype;
+use crate::zone::diff::is_key_set;
 
 /// What a key signs: a KSK the apex key sets, a ZSK the rest, a CSK both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +30,10 @@ impl Role {
         self.0 & other.0 == other.0
     }
 
-    /// The role that signs an RRset of this type.
-    pub fn for_type(rtype: u16) -> Self {
-        if is_key_set(rtype) { Self::KEYS } else { Self::ZONE }
+    /// The role that signs an RRset of this type, at the zone's apex or below.
+    pub fn for_type(rtype: u16, apex: bool) -> Self {
+        if is_key_set(rtype, apex) { Self::KEYS } else { Self::ZONE }
     }
-}
-
-/// The RRsets of an apex that speak of keys.
-pub fn is_key_set(rtype: u16) -> bool {
-    matches!(rtype, rtype::DNSKEY | rtype::CDS | rtype::CDNSKEY)
 }
 
 /// Which RRsets a pass looks at.

@@ -4,10 +4,11 @@
 use std::ops::AddAssign;
 
 use super::canonical::{Rrsig, RrsigHead, push_rrset, signed_data};
-use super::plan::{Role, Scope, SignPlan, is_key_set};
+use super::plan::{Role, Scope, SignPlan};
 use crate::error::Result;
 use crate::name::NameRef;
 use crate::rdata::rtype;
+use crate::zone::diff::is_key_set;
 use crate::zone::node::flags;
 use crate::zone::{Node, NodeBuf, RrsetBuf, RrsetRef, Zone};
 
@@ -190,10 +191,11 @@ impl<'a> Sweep<'a> {
                 && !self.plan.resigns(owner, rrset.rtype)
         });
         let held: Vec<&[u8]> = before.into_iter().flat_map(|old| old.signatures()).collect();
+        let apex = owner.same(self.origin);
         let reconsidered = match self.scope {
-            Scope::Changes => is_key_set(rrset.rtype),
+            Scope::Changes => is_key_set(rrset.rtype, apex),
             Scope::Expiring => {
-                is_key_set(rrset.rtype) || held.iter().any(|rdata| self.expires_soon(rdata))
+                is_key_set(rrset.rtype, apex) || held.iter().any(|rdata| self.expires_soon(rdata))
             }
             Scope::All => true,
         };
@@ -202,7 +204,7 @@ impl<'a> Sweep<'a> {
         }
         let (mut kept, mut wanting) = (vec![], vec![]);
         for (index, (_, role)) in self.plan.keys.iter().enumerate() {
-            if !role.includes(Role::for_type(rrset.rtype)) {
+            if !role.includes(Role::for_type(rrset.rtype, apex)) {
                 continue;
             }
             match held.iter().find(|rdata| self.is_good(rdata, index, owner, rrset)) {

@@ -44,6 +44,12 @@ impl Diff {
     }
 }
 
+/// The RRsets of an apex that speak of keys. Below it CDS and CDNSKEY speak of other zones' (RFC
+/// 9615 section 4.1) and are data; a DNSKEY has no place there (RFC 4035 section 2.1).
+pub fn is_key_set(rtype: u16, apex: bool) -> bool {
+    rtype == rtype::DNSKEY || apex && matches!(rtype, rtype::CDS | rtype::CDNSKEY)
+}
+
 /// What a source says; a signer makes the rest.
 pub fn is_signers_type(rtype: u16) -> bool {
     matches!(rtype, rtype::RRSIG | rtype::NSEC | rtype::NSEC3 | rtype::NSEC3PARAM)
@@ -111,17 +117,17 @@ impl Zone {
 
     /// The zone as its source gave it: without what a signer makes.
     pub fn source(&self, keep_dnskey: bool) -> Self {
-        let published = [rtype::DNSKEY, rtype::CDS, rtype::CDNSKEY];
-        let keep = |rrset: &RrsetBuf| {
+        let keep = |rrset: &RrsetBuf, apex: bool| {
             !rrset.ours
                 && !rrset.is_empty()
                 && !is_signers_type(rrset.rtype)
-                && (keep_dnskey || !published.contains(&rrset.rtype))
+                && (keep_dnskey || !is_key_set(rrset.rtype, apex))
         };
         let mut bare = Self::empty(&self.origin);
         for node in self.nodes() {
             let mut buf = node.to_buf();
-            buf.retain(keep);
+            let apex = node.name().same(&self.origin);
+            buf.retain(|rrset| keep(rrset, apex));
             let unsigned: Vec<_> = buf.rrsets().iter().map(|r| r.rtype).collect();
             for rtype in unsigned {
                 if let Some(rrset) = buf.rrset_mut(rtype) {
