@@ -14,6 +14,7 @@ from signer.gate import Content, Fault, Findings, Passed, Stopped, compare, guar
 from signer.policy import Policy, PolicyError
 
 _DNSKEY, _CDS, _CDNSKEY, _NS, _SOA, _NSEC3PARAM = 48, 59, 60, 2, 6, 51
+_DSBOOT = b"\x07_dsboot"
 # More faults than these are not told one by one; the gate then asks for a clean version.
 _MAX_FAULTS = 10_000
 # A full pass, or this many new signatures, is worth writing the memory down for.
@@ -208,9 +209,13 @@ def _guarded(base: engine.Zone, new: engine.Zone, changes: engine.Diff, percent:
     touched = len(changes.owners)
     if touched * 300 <= base.name_count * percent:
         return guard(content(base, 1), content(new, 1), percent)
-    return guard(
-        content(base, base.source().name_count), content(new, new.source().name_count), percent
+    # Signalling names (RFC 9615) come and go with other zones: they are not what is guarded.
+    names = new.source().name_count + sum(
+        new.rrset(owner, _CDS) is None
+        for owner in {owner for owner, rtype, *_ in changes.removed() if rtype == _CDS}
+        if owner.startswith(_DSBOOT)
     )
+    return guard(content(base, base.source().name_count), content(new, names), percent)
 
 
 def _token(base: engine.Zone, changes: engine.Diff) -> str:

@@ -17,6 +17,7 @@ sign [DBFILE [ZONES…]] {
     registrar-patience DURATION
     observe all|quorum|own|ADDRESS…
     multi-signer [FILE…] { servers ADDRESS… }
+    signal
     keystore files [DIRECTORY] { passphrase REFERENCE }
     key file|directory PATH…
     directory DIRECTORY
@@ -93,6 +94,7 @@ _OTHERS = (
     "parent",
     "observe",
     "multi-signer",
+    "signal",
     "keystore",
     "key",
     "directory",
@@ -154,7 +156,9 @@ class SignConfig:
     imported and kept. `registrar` brings the DS to the parent, and may fail for
     `registrar_patience` seconds before there is an alarm. `observe` says which servers are asked
     what they show. `signed_directory` is where CoreDNS would put the signed file: it tells
-    which *file* line means our version. Without `keystore` the global one is used."""
+    which *file* line means our version. `signal`: the zone has signalling records (RFC 9615) of
+    the zones signed here whose servers' names are in it. Without `keystore` the global one is
+    used."""
 
     policy: Policy = attrs.field(factory=Policy)
     database_file: Path | None = None
@@ -164,6 +168,7 @@ class SignConfig:
     key_files: tuple[Path, ...] = ()
     key_directories: tuple[Path, ...] = ()
     multi_signer: MultiSigner | None = None
+    signal: bool = False
     keystore: KeystoreConfig | None = None
     registrar: RegistrarConfig | None = None
     registrar_patience: int = HOUR
@@ -198,6 +203,7 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         zones=tuple(dns.name.from_text(zone) for zone in zones(directive.args[1:])),
         parent=parent,
         observe=_observe(directive, parent),
+        signal=_signal(directive.option("signal")),
         multi_signer=_multi_signer(directive.option("multi-signer"), directory),
         key_files=key_files,
         key_directories=key_directories,
@@ -427,6 +433,12 @@ def _observe(directive: Directive, parent: ParentConfig) -> ObserveConfig:
             )
         return ObserveConfig(which)
     return ObserveConfig(Observe.ADDRESSES, _addresses(line))
+
+
+def _signal(line: Directive | None) -> bool:
+    if line is not None:
+        _plain(line, 0, 0, "signal")
+    return line is not None
 
 
 def _multi_signer(line: Directive | None, directory: Path) -> MultiSigner | None:

@@ -32,7 +32,8 @@ from zones import catalog
 from zones.auto import AutoDirectory, Found, Listing
 from zones.config import ZoneSpec
 from zones.file import FileSource
-from zones.source import SourceError
+from zones.overlay import OverlaidSource
+from zones.source import Source, SourceError
 from zones.versions import VersionKeeper
 from zones.watch import DirectoryWatch
 from zoneward import logging
@@ -42,6 +43,7 @@ from zoneward.duetimes import DueTimes
 from zoneward.group import RETRY, GroupPlan, NameGroup
 from zoneward.notify import Change, Notifier
 from zoneward.refusal import one_line
+from zoneward.signals import Signalling
 from zoneward.state import StateDirectory
 from zoneward.transfer import Shelf, TransferService
 from zoneward.zonetask import ZoneTask
@@ -92,6 +94,7 @@ class Manager:
         self._due: DueTimes[NameGroup] = DueTimes()
         # Groups whose time may be another than `_due` has.
         self._moved: set[NameGroup] = set()
+        self._signals = Signalling(self._load_again)
         self.rearm = asyncio.Event()
 
     # --- bringing in line with a plan --------------------------------------------------
@@ -118,8 +121,10 @@ class Manager:
                 if origin not in self.groups
             ]
             self._stock()
+            self.groups.update({group.origin: group for group in fresh})
+            # Before they start: what was signalled before a restart still is.
+            self._signals.refresh(self.groups.values())
             for group in fresh:
-                self.groups[group.origin] = group
                 group.launch()
             self._follow(plan)
 
@@ -260,9 +265,11 @@ class Manager:
                 self.broken[block_id, plan.origin] = problem
                 continue
             block.zones[plan.origin] = keeper
-            source = FileSource(
+            source: Source = FileSource(
                 plan.origin, spec.path, reload=spec.reload, watch=self._watch, executor=self._work
             )
+            if plan.sign is not None and plan.sign.signal:
+                source = OverlaidSource(source, self._signals.lay(plan.origin), self._work)
             tasks[block_id] = ZoneTask(
                 block_id,
                 source,
@@ -363,6 +370,7 @@ class Manager:
 
     async def close(self) -> None:
         """End all tasks and threads."""
+        self._signals.close()
         for follower in self._followers.values():
             follower.cancel()
         signers = [group.signer for group in self.groups.values() if group.signer is not None]
@@ -423,6 +431,14 @@ class Manager:
         block, zone = self._blocks.get(task.block), task.keeper.current
         if block is not None and zone is not None:
             self._tell(block, task.origin, zone.serial)
+        group = self.groups.get(task.origin)
+        if group is not None:
+            self._signals.published(group)
+
+    def _load_again(self, origin: dns.name.Name) -> None:
+        group = self.groups.get(origin)
+        for task in () if group is None else group.tasks.values():
+            task.ask(load=True)
 
     def _tell(self, block: _Block, origin: dns.name.Name, serial: int) -> None:
         self._notifier.tell(Change(name_wire(str(origin)), serial, block.key))

@@ -263,3 +263,10 @@ def test_the_servers_of_all_signers() -> None:
 def test_what_other_signers_can_not_be(body: str, why: str) -> None:
     with pytest.raises(CorefileError, match=why):
         sign(body)
+
+
+def test_signalling() -> None:
+    assert sign("signal").signal
+    assert not sign().signal
+    with pytest.raises(CorefileError, match="right: signal"):
+        sign("signal example.com")

@@ -486,6 +486,7 @@ def test_a_zone_goes_from_one_signer_to_another_and_no_mix_of_their_answers_is_b
         assert len(world.ds) == 2
         assert first.rdatas(CDS) == second.rdatas(CDS) == world.ds
         assert first.rdatas(CDNSKEY) == second.rdatas(CDNSKEY)
+        assert {entry.ds for entry in first.signer.wanted_ds().entries} == world.ds
         assert [*map(frozenset, (first.signer.ds_records(), second.signer.ds_records()))] == (
             [world.ds] * 2
         )
