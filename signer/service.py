@@ -351,7 +351,10 @@ class ZoneSigner:
     async def _read_others(self) -> None:
         """Read again which keys of other signers the zone is to show."""
         keyset = self.keyset
-        await self._blocking(lambda: self._others.read(keyset))
+        if self.config.multi_signer is None:
+            self._others.read(keyset)
+        else:
+            await self._blocking(lambda: self._others.read(keyset))
 
     async def _take_others(self) -> None:
         """Have the key set follow what is named; nothing moves by it yet."""
@@ -509,7 +512,7 @@ class ZoneSigner:
         from the base's. `resign`: see engine.SignPlan. `dnskeys` is what the source has of
         them, None where it was not read."""
         async with self._lock:
-            if dnskeys is not None:
+            if dnskeys is not None and self._started and self.config.multi_signer is not None:
                 self._others.in_source(variant, dnskeys)
                 await self._read_others()
                 await self._advance()
