@@ -200,6 +200,13 @@ def test_how_long_signatures_may_be_and_that_it_is_urgent(scene: Scene, wants: s
     assert all(one.urgent for one in updates)
 
 
+def test_what_only_takes_away_says_nothing_of_signatures(scene: Scene) -> None:
+    scene.put(OLD, NEW)
+    scene.server.registry.domains["example.org"].max_sig_life = 604800
+    scene.open("max-sig-life 30d").apply(Plan(ZONE, remove=(OLD,), keep=(NEW,)))
+    assert scene.server.registry.domains["example.org"].max_sig_life == 604800
+
+
 def test_a_registry_without_these_options(scene: Scene) -> None:
     scene.server.registry.options = False
     with pytest.raises(RegistrarError, match=r"2102 .*; leave out what the registry lacks"):
