@@ -1,8 +1,8 @@
 """EPP, the protocol of registries: RFC 5730, domains by RFC 5731, over TLS by RFC 5734, DNSSEC by
 RFC 5910. For who is a registrar, or has an account that speaks EPP.
 
-The client is our own. The libraries on PyPI that are kept leave out what this needs: pyepp (GPL)
-has no secDNS:update and carries no types; the others were given up years ago.
+The client is our own. Of the libraries on PyPI, pyepp is kept, but is under the GPL, has no
+secDNS:update and carries no types; heppy and Python-EPP call themselves early work.
 
     settings   the Corefile's lines
     frames     octets on the wire              tree       XML, read as from an enemy
