@@ -352,6 +352,11 @@ async def test_a_ds_that_is_not_ours_stops_a_new_zone(house: House) -> None:
     house.clock.now += 60
     assert await house.signer.tick(), "the cause is gone"
     assert house.signer.held is None
+    # Caches may hold the DS that was withdrawn, and would refuse what is signed now.
+    outcome = await house.sign(scan())
+    assert isinstance(outcome, Refused)
+    assert "key 4660" in outcome.lines[0]
+    house.clock.now += DAY
     assert isinstance(await house.sign(scan()), Published)
     log = house.read(lambda db: [entry.action for entry in tables.audit_log(db)])
     assert log[:2] == ["hold", "resume"] or log[:3] == ["hold", "generate", "resume"]
