@@ -290,8 +290,8 @@ class ZoneTask:
         self._untaken = isinstance(outcome, Held) and (read is not None or self._untaken)
         match outcome:
             case Published():
-                await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
                 self.signed_rrsets += outcome.made
+                await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
                 line = (
                     f"zone {self.origin} serial {outcome.zone.serial}: "
                     f"signed {outcome.made} RRsets, kept {outcome.kept}"
