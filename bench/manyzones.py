@@ -145,6 +145,14 @@ class House:
             "WHERE state IN ('rumoured', 'unretentive') AND record <> 'DS'"
         )
 
+    def _resting(self, count: int) -> list[str]:
+        """So many zones that have one KSK and one ZSK."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
+            rows = db.execute(
+                "SELECT zone FROM keys GROUP BY zone HAVING count(*) = 2 LIMIT ?", (count,)
+            )
+            return [str(zone) for (zone,) in rows]
+
     def age(self, longest: int, seed: int) -> None:
         """Make every zone older by a time of its own: all that its rows date in lived seconds
         is moved back. No manager runs."""
@@ -188,8 +196,8 @@ class House:
         versions, before = self._versions(), usage(self.manager).whole
         client = AdminClient(self.folder / "admin.sock")
         ask = RollAsk(roles=("zsk",))
-        for number in range(count):
-            client.post("/keys/roll", Lines, ZoneRoll(f"{name(number)}.", ask))
+        for zone in self._resting(count):
+            client.post("/keys/roll", Lines, ZoneRoll(zone, ask))
         client.close()
         settled(self.manager)
         return usage(self.manager).whole - before, self._versions() - versions
