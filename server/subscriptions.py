@@ -81,7 +81,8 @@ class Subscription:
         self._key: TsigKey | None = None
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
-        self._told: set[str] = set()
+        # In the order in which they were told.
+        self._told: dict[str, None] = {}
         self.followed: dict[str, Followed] = {}
 
     # --- before the manager is reachable ---
@@ -124,7 +125,7 @@ class Subscription:
 
     def told(self, origin: str) -> None:
         """A NOTIFY (RFC 1996) for a member or the catalog came."""
-        self._told.add(origin)
+        self._told[origin] = None
         self._wake.set()
 
     @property
@@ -228,12 +229,25 @@ class Subscription:
         self._wake.clear()
 
     async def _round(self) -> None:
-        told, self._told = self._told, set()
-        now = asyncio.get_running_loop().time()
-        if now >= self._catalog_due or self._catalog_name in told:
+        """Ask for all that is due. What a NOTIFY tells of goes first, also of those that come
+        meanwhile: a round of thousands can take minutes while the manager is busy."""
+        await self._follow_told()
+        now = asyncio.get_running_loop().time() + _TOGETHER
+        if now >= self._catalog_due:
             await self._follow_catalog()
-        for origin, entry in list(self.followed.items()):
-            if now + _TOGETHER >= entry.due or origin in told:
+        for origin in [name for name, entry in self.followed.items() if now >= entry.due]:
+            await self._follow_told()
+            entry = self.followed.get(origin)
+            if entry is not None and now >= entry.due:
+                await self._follow_zone(origin, entry)
+
+    async def _follow_told(self) -> None:
+        while self._told:
+            origin = next(iter(self._told))
+            del self._told[origin]
+            if origin == self._catalog_name:
+                await self._follow_catalog()
+            elif (entry := self.followed.get(origin)) is not None:
                 await self._follow_zone(origin, entry)
 
     async def _follow_catalog(self) -> None:

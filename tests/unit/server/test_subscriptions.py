@@ -465,3 +465,25 @@ def test_a_notify_that_is_not_signed_by_the_block_is_not_heard(
     replies, heard = notify(tmp_path, message)
     assert heard == []
     assert [rcode(reply) for reply in replies] == [9]
+
+
+def test_what_is_told_while_a_round_lasts_is_asked_for_before_the_rest(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        names = [f"z{number:02}.a.test." for number in range(20)]
+        for name in names:
+            rig.manager.zones[name] = zone(name, 1)
+        rig.manager.zones[CATALOG] = catalog(*names, serial=2)
+        ask = rig.subscription._ask
+
+        async def told_meanwhile(origin: str, base: engine.Zone | None) -> object:
+            if origin == names[2]:
+                rig.subscription.told(names[-1])
+            return await ask(origin, base)
+
+        rig.subscription._ask = told_meanwhile  # type: ignore[assignment, method-assign]
+        async with rig.following():
+            await until(lambda: all(rig.shown.serial(name) == 1 for name in names))
+        order = [name for name, _ in rig.manager.asked if name in names]
+        assert order.index(names[-1]) == order.index(names[2]) + 1
+
+    run(scenario)
