@@ -305,7 +305,8 @@ class Subscription:
         elif entry.zone is not None:
             await self._keep_contact(origin, entry)
         expire = entry.timers.expire if entry.timers is not None else 0
-        entry.due = loop.time() + poll_interval(expire, told)
+        # The next question tells the manager that a new version is here, and steps wait for that.
+        entry.due = loop.time() + poll_interval(expire, told if received is None else 1)
 
     def _show(self, origin: str, entry: Followed, zone: Zone) -> None:
         """Raises EngineError or ValueError; what was served is served on then."""

@@ -487,3 +487,23 @@ def test_what_is_told_while_a_round_lasts_is_asked_for_before_the_rest(run: Run)
         assert order.index(names[-1]) == order.index(names[2]) + 1
 
     run(scenario)
+
+
+def test_of_many_zones_a_new_version_is_confirmed_as_soon_as_of_one(run: Run) -> None:
+    """The manager hears from the next question what is held here; the one after may be late."""
+
+    async def scenario(rig: Rig) -> None:
+        names = [f"z{number:03}.a.test." for number in range(200)]
+        for name in names:
+            rig.manager.zones[name] = zone(name, 1)
+        rig.manager.zones[CATALOG] = catalog(*names, serial=2)
+        async with rig.following():
+            await until(lambda: all(rig.shown.serial(name) == 1 for name in names))
+            entry, loop = rig.subscription.followed[names[0]], asyncio.get_running_loop()
+            assert entry.due - loop.time() <= 30
+            entry.due = 0.0
+            rig.subscription.told(names[1])
+            await until(lambda: entry.due > 0)
+            assert entry.due - loop.time() > 90
+
+    run(scenario)
