@@ -146,10 +146,13 @@ class House:
         )
 
     def _resting(self, count: int) -> list[str]:
-        """So many zones that have one KSK and one ZSK."""
+        """So many zones that have one KSK and one ZSK, neither on its way."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             rows = db.execute(
-                "SELECT zone FROM keys GROUP BY zone HAVING count(*) = 2 LIMIT ?", (count,)
+                "SELECT zone FROM keys WHERE zone NOT IN (SELECT zone FROM key_records "
+                "WHERE state IN ('rumoured', 'unretentive')) "
+                "GROUP BY zone HAVING count(*) = 2 LIMIT ?",
+                (count,),
             )
             return [str(zone) for (zone,) in rows]
 
