@@ -264,10 +264,13 @@ def _parent(keyset: KeySet, seen: Observations) -> tuple[Action, ...]:
     it, since an order given before may be on its way."""
     have = [(key, record) for key in keyset.keys if (record := key.record(RecordKind.DS))]
     keep = tuple(key.fingerprint for key, record in have if record.state in VISIBLE)
+    leaving = tuple(key.fingerprint for key, record in have if record.state is State.UNRETENTIVE)
+    if keep and leaving and not seen.ds_anywhere & set(keep):
+        # Brought back by an old order: who takes away before he adds would leave none.
+        return (SubmitDs((*keep, *leaving)),)
     actions: list[Action] = []
     if any(record.state is State.RUMOURED for _, record in have):
         actions.append(SubmitDs(keep))
-    leaving = tuple(key.fingerprint for key, record in have if record.state is State.UNRETENTIVE)
     if leaving:
         actions.append(WithdrawDs(leaving, keep))
     return tuple(actions)

@@ -46,7 +46,7 @@ class Condition:
 def double_ds(keyset: KeySet, key: Key, policy: Policy) -> bool:
     """Whether the key's DS goes ahead of its DNSKEY: by policy, or because the key that it
     replaces is lost and can't sign a DNSKEY RRset that has changed."""
-    if key.record(RecordKind.DS) is None or key.state(RecordKind.DNSKEY) is not _H:
+    if key.record(RecordKind.DS) is None or key.state(RecordKind.DNSKEY) not in (_H, _U):
         return False
     if any(lost.algorithm == key.algorithm for lost in frozen_by(keyset)):
         return True
@@ -119,7 +119,10 @@ def _version_is_complete(at: Situation) -> str | None:
     if any(
         other.record(RecordKind.KRRSIG) is not None
         and not other.lost
-        and (other.goal is Goal.OMNIPRESENT or other.visible(RecordKind.KRRSIG))
+        and (
+            (other.goal is Goal.OMNIPRESENT and other.algorithm == key.algorithm)
+            or other.visible(RecordKind.KRRSIG)
+        )
         for other in at.keyset.keys
     ):
         return None
@@ -213,6 +216,26 @@ def _zone_key_stays(at: Situation) -> str | None:
     return "it is the only key that verifies signatures of its algorithm"
 
 
+def _foreign_goes_first(at: Situation) -> str | None:
+    """As long as a cache may have another signer's DNSKEY of an algorithm, it wants our
+    signatures of that algorithm too (RFC 8901 section 4)."""
+    if at.insecure:
+        return None
+    if not any(
+        foreign.algorithm == at.key.algorithm and foreign.record.state is not _H
+        for foreign in at.keyset.foreign
+    ):
+        return None
+    if any(
+        other.visible(RecordKind.ZRRSIG) and other.visible(RecordKind.DNSKEY)
+        for other in at.others()
+    ):
+        return None
+    if at.key.state(RecordKind.ZRRSIG) in (None, _H):
+        return None
+    return "a foreign DNSKEY of its algorithm is in the zone; take that out first"
+
+
 def _key_set_stays_signed(at: Situation) -> str | None:
     """The DNSKEY RRset is signed by a key in it, as long as it is there. The last such key
     of an algorithm goes when the zone's data is signed by another algorithm's keys too."""
@@ -243,6 +266,7 @@ CONDITIONS = (
     Condition("KRRSIG after DS", RecordKind.KRRSIG, _U, _ds_first),
     Condition("signatures after DNSKEY", RecordKind.ZRRSIG, _U, _zone_stays_signed),
     Condition("zone key stays", RecordKind.DNSKEY, _U, _zone_key_stays),
+    Condition("foreign DNSKEY", RecordKind.DNSKEY, _U, _foreign_goes_first),
     Condition("DNSKEY RRset signed", RecordKind.KRRSIG, _U, _key_set_stays_signed),
     Condition("DNSKEY RRset signed", RecordKind.DNSKEY, _U, _key_set_stays_signed),
 )

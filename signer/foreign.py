@@ -11,8 +11,9 @@ import attrs
 
 from keystore.dnskey import key_tag
 from signer.actions import OBSERVATION, RULE, TIME, Action, Blocker, ObserveServers, SignApex
+from signer.conditions import frozen_by
 from signer.goals import desired
-from signer.keyset import ForeignKey, KeySet, Record, RecordKind, State
+from signer.keyset import ForeignKey, Goal, KeySet, Record, RecordKind, State
 from signer.observations import Observations
 from signer.policy import Policy
 from signer.times import ttl
@@ -55,12 +56,15 @@ def _refusal(
         what = f"foreign DNSKEY {key_tag(key.dnskey)}: {evidence}"
         return Blocker("", RecordKind.DNSKEY, to, who, what, until, "foreign")
 
+    if to in (State.RUMOURED, State.UNRETENTIVE) and frozen_by(keyset):
+        return no(RULE, "the key that signs the DNSKEY RRset is lost")
     if to is State.UNRETENTIVE:
         return None
     if to is State.RUMOURED:
         # Where a key of ours shows its algorithm already, theirs asks for nothing more.
         signing = any(
             ours.algorithm == key.algorithm
+            and ours.goal is Goal.OMNIPRESENT
             and ours.visible(RecordKind.DNSKEY)
             and ours.visible(RecordKind.ZRRSIG)
             for ours in keyset.keys
