@@ -13,7 +13,7 @@ from collections.abc import Callable
 import attrs
 import dns.name
 
-from signer import operations
+from signer import goals, operations
 from signer.actions import Advance, Generate, Purge, SubmitDs, WithdrawDs
 from signer.advance import advance
 from signer.cachemodel import Caches, Data, Delegation, KeyId, KeyRRset, Mix
@@ -23,6 +23,7 @@ from signer.policy import DAY, HOUR, MINUTE, DsMode, KeyLayout, Nsec3, Policy
 
 ORIGIN = dns.name.from_text("example.org.")
 DNSKEY, ZRRSIG, KRRSIG, DS = RecordKind
+_GOING = (State.UNRETENTIVE,)
 _VISIBLE = (State.RUMOURED, State.OMNIPRESENT)
 UNSIGNED = KeyRRset(frozenset(), frozenset())
 
@@ -33,6 +34,10 @@ class BogusMoment(AssertionError):
 
 class Unsound(AssertionError):
     """A version that does not stand by itself."""
+
+
+class Unsecured(AssertionError):
+    """The last DS went from a server of the parent, and nobody asked for it by name."""
 
 
 class Stalled(AssertionError):
@@ -55,7 +60,10 @@ class Version:
 @attrs.frozen
 class Setting:
     """What stays as it is for one world. Lags are of servers that nobody looks at: `lag` of
-    ours, at most the policy's propagation, and `parent_lag` likewise."""
+    ours, at most the policy's propagation, and `parent_lag` likewise. `one_by_one`: the
+    registrar adds and removes one DS at a time, `add_first` or not. `late`: it may carry out
+    once more what was ordered before, long after, as long as the machine does not take any DS
+    that it brings to be forgotten. Nobody who swaps DNSKEY under double DS survives that."""
 
     policy: Policy
     servers: int = 2
@@ -65,6 +73,9 @@ class Setting:
     calm: bool = False
     operations: tuple[str, ...] = ()
     pause: float = 40 * DAY
+    one_by_one: bool = False
+    add_first: bool = True
+    late: bool = False
 
 
 @attrs.define
@@ -88,7 +99,12 @@ class World:
     parents: dict[str, frozenset[KeyId]] = attrs.field(factory=dict)
     ordered: frozenset[KeyId] | None = None
     orders: int = 0
-    taken: dict[str, int] = attrs.field(factory=dict)
+    given_up: frozenset[str] = frozenset()
+    registry: frozenset[KeyId] = frozenset()
+    edition: int = 0
+    editions: dict[str, int] = attrs.field(factory=dict)
+    foreign_shown: dict[bytes, float] = attrs.field(factory=dict)
+    foreign_gone: dict[bytes, float] = attrs.field(factory=dict)
     shown: dict[Subject, float] = attrs.field(factory=dict)
     gone: dict[Subject, float] = attrs.field(factory=dict)
     denial_shown: dict[Nsec3 | None, float] = attrs.field(factory=dict)
@@ -116,7 +132,7 @@ class World:
             self._serve(f"ns{number}", empty)
             self._mirror(f"ns{number}", empty)
         for number in range(self.setting.parents):
-            self._parent_serves(f"p{number}", frozenset())
+            self._parent_serves(f"p{number}", frozenset(), asked=True)
             self._parent_mirror(f"p{number}", frozenset())
         self.at(0.0, self.tick)
         if self.setting.operations:
@@ -162,9 +178,11 @@ class World:
         self.caches.zone(name, version.keys, version.data, version.ttls, self.now)
         self.judge()
 
-    def _parent_serves(self, server: str, keys: frozenset[KeyId]) -> None:
+    def _parent_serves(self, server: str, keys: frozenset[KeyId], *, asked: bool) -> None:
         if self.setting.island:
             return
+        if self.parents.get(server) and not keys and not asked:
+            raise Unsecured(self.story(f"{server} has no DS any more, and nobody asked for it"))
         self.parents[server] = keys
         self.caches.parent(server, Delegation(keys), self.setting.parent_ttl, self.now)
         self.judge()
@@ -231,6 +249,12 @@ class World:
                     f"{self.now:.0f} {key.fingerprint[:8]} {key.role.value}/{key.algorithm} "
                     f"{before} -> {key.letters()}"
                 )
+        insecure = goals.insecure(self.keyset, self.policy)
+        self.given_up = frozenset(
+            key.fingerprint
+            for key in step.keyset.keys
+            if key.state(DS) in _GOING and (insecure or key.fingerprint in self.given_up)
+        )
         self.keyset, self.step = step.keyset, step
         if not self.calm and self.rng.random() < 0.05:
             self._tick_later(self.now + self.rng.choice((1, HOUR)))
@@ -365,6 +389,18 @@ class World:
                     self.denial_shown[denial.nsec3] = lived
             else:
                 self.denial_shown.pop(denial.nsec3, None)
+        for foreign in self.keyset.foreign:
+            there = [
+                (foreign.dnskey.hex(), foreign.algorithm) in version.keys.keys for version in held
+            ]
+            for where, holds in (
+                (self.foreign_shown, all(there)),
+                (self.foreign_gone, not any(there)),
+            ):
+                if not holds:
+                    where.pop(foreign.dnskey, None)
+                elif where.get(foreign.dnskey, -1.0) < foreign.record.since:
+                    where[foreign.dnskey] = lived
         if self.setting.island or (not self.calm and self.rng.random() < 0.1):
             return
         for key in self.keyset.keys:
@@ -400,6 +436,8 @@ class World:
             shown=self.shown,
             gone=self.gone,
             denial=self.denial_shown,
+            foreign=self.foreign_shown,
+            foreign_gone=self.foreign_gone,
             ds_anywhere=frozenset(fingerprint for fingerprint, _ in anywhere),
             ds_ttl=self.ds_ttl,
             parent_looked=self.looked,
@@ -422,26 +460,83 @@ class World:
         if not self.calm and self.rng.random() < 0.2:
             self._tick_later(self.now + DAY)
             return  # claimed, and nothing happens
+        leaving = {key.fingerprint for key in self.keyset.keys if key.state(DS) in _GOING}
+        asked = goals.insecure(self.keyset, self.policy) or leaving <= self.given_up
+        if self.setting.late and wanted and self.rng.random() < 0.3:
+            self.at(self.now + self.rng.uniform(5, 60) * DAY, lambda: self._once_more(wanted))
+        if self.setting.one_by_one:
+            self._one_by_one(wanted, number, asked=asked)
+            return
         for server in self.parents:
-            delay = self.rng.choice((0, 60, HOUR))
-            if not self.calm:
-                delay = self.rng.choice((60, HOUR, 6 * HOUR, 2 * DAY, 20 * DAY))
-            self.at(self.now + delay, lambda s=server: self._take(s, wanted, number))
+            self.at(
+                self.now + self._parent_delay(),
+                lambda s=server: self._take(s, wanted, number, asked=asked),
+            )
 
-    def _take(self, server: str, wanted: frozenset[KeyId], number: int) -> None:
-        if number == self.orders:  # a newer order takes the place of one that waits
-            self.taken[server] = number
-            self._parent_serves(server, wanted)
+    def _parent_delay(self) -> float:
+        if self.calm:
+            return self.rng.choice((0, 60, HOUR))
+        return self.rng.choice((60, HOUR, 6 * HOUR, 2 * DAY, 20 * DAY))
+
+    def _take(
+        self, server: str, wanted: frozenset[KeyId], number: int, *, asked: bool = False
+    ) -> None:
+        # A newer order takes the place of one that waits.
+        if number == self.orders and not self._forgotten(wanted):
+            self._parent_serves(server, wanted, asked=asked)
+
+    def _one_by_one(self, wanted: frozenset[KeyId], number: int, *, asked: bool) -> None:
+        """Each DS is an operation of its own; they may be days apart."""
+        added = [(name, True) for name in sorted(wanted - self.registry)]
+        removed = [(name, False) for name in sorted(self.registry - wanted)]
+        time = self.now
+        for name, adds in (*added, *removed) if self.setting.add_first else (*removed, *added):
+            time += self._parent_delay()
+            self.at(time, lambda n=name, a=adds: self._operate(n, number, adds=a, asked=asked))
+
+    def _operate(self, name: KeyId, number: int, *, adds: bool, asked: bool) -> None:
+        if number == self.orders:
+            self._register(self.registry | {name} if adds else self.registry - {name}, asked=asked)
+
+    def _register(self, keys: frozenset[KeyId], *, asked: bool, delay: float | None = None) -> None:
+        """The parent's zone has these DS; its servers get it one after another."""
+        self.registry = keys
+        self.edition += 1
+        edition = self.edition
+        for server in self.parents:
+            late = self._parent_delay() if delay is None else delay
+            self.at(
+                self.now + late,
+                lambda s=server: self._load(s, keys, edition, asked=asked),
+            )
+
+    def _load(self, server: str, keys: frozenset[KeyId], edition: int, *, asked: bool) -> None:
+        if self.editions.get(server, 0) < edition and not self._forgotten(keys):
+            self.editions[server] = edition
+            self._parent_serves(server, keys, asked=asked)
+
+    def _forgotten(self, names: frozenset[KeyId]) -> bool:
+        """Whether the machine has seen one of these DS gone, and waited: it can't come back."""
+        found = [self.keyset.key(name) for name, _ in names]
+        return any(key is None or key.state(DS) is State.HIDDEN for key in found)
+
+    def _once_more(self, wanted: frozenset[KeyId]) -> None:
+        if self.calm or self._forgotten(wanted):
+            return
+        self.log.append(f"{self.now:.0f} an old order: {sorted(name for name, _ in wanted)}")
+        self.orders += 1  # what was ordered since waits for the next order
+        self.ordered = None
+        self._register(wanted, asked=False, delay=0)
 
     # --- a person ---------------------------------------------------------------------------
 
     def _person(self) -> None:
         if not self.calm:
-            self._ask(self.rng.choice(self.setting.operations))
+            self.ask(self.rng.choice(self.setting.operations))
             self.at(self.now + self.rng.expovariate(1 / self.setting.pause), self._person)
             self.wake()
 
-    def _ask(self, what: str) -> None:
+    def ask(self, what: str) -> None:
         rng = self.rng
         self.log.append(f"{self.now:.0f} {what}")
         if what == "roll":
@@ -475,6 +570,10 @@ class World:
             # One at a time: who loses the replacement before it is in use has lost the zone.
             if found and all(key.all_hidden() for key in self.keyset.keys if key.lost):
                 self.keyset = operations.lose(self.keyset, rng.choice(found).fingerprint)
+        elif what == "foreign":
+            others = (_foreign(8), _foreign(13), _foreign(15))
+            chosen = frozenset(key for key in others if rng.random() < 0.4)
+            self.keyset = operations.keep_foreign(self.keyset, chosen)
         elif what == "hold":
             self.keyset = operations.hold(self.keyset, "a person said so")
             self.at(self.now + rng.choice((HOUR, 30 * DAY)), self._resume)
@@ -495,7 +594,7 @@ class World:
     def settle(self, days: float = 120) -> None:
         """From now on everybody does what he is asked; every rollover has to end."""
         self.calm = True
-        self.keyset = operations.resume(self.keyset)
+        self.keyset = operations.keep_foreign(operations.resume(self.keyset), frozenset())
         self._change(csk_lifetime=None, ksk_lifetime=None, zsk_lifetime=None)
         end = self.now + days * DAY
         while self.now < end:
@@ -529,7 +628,7 @@ class World:
 OPERATIONS = (
     *("roll",) * 3,
     *("algorithm", "layout", "denial", "ttls", "ds", "insecure", "secure", "secure"),
-    *("standby", "lose", "hold", "clock"),
+    *("standby", "lose", "hold", "clock", "foreign"),
 )
 
 
@@ -561,16 +660,29 @@ def some_policy(rng: random.Random) -> Policy:
 
 
 def some_world(rng: random.Random, operations: tuple[str, ...] = OPERATIONS) -> World:
+    policy = some_policy(rng)
+    late = rng.random() < 0.2
+    if late:
+        operations = tuple(one for one in operations if one not in ("ds", "lose"))
+        policy = attrs.evolve(policy, ds=DsMode.DOUBLE_KSK)
     setting = Setting(
-        some_policy(rng),
+        policy,
         servers=rng.choice((1, 2, 3)),
         parents=rng.choice((1, 2, 3)),
         parent_ttl=rng.choice((5 * MINUTE, HOUR, DAY)),
         island=rng.random() < 0.05,
         operations=operations,
         pause=rng.choice((5, 40, 80, 120)) * DAY,
+        one_by_one=late or rng.random() < 0.4,
+        add_first=rng.random() < 0.5,
+        late=late,
     )
     return World(rng, setting)
+
+
+def _foreign(algorithm: int) -> bytes:
+    """The zone key of another signer."""
+    return b"\x01\x00" + bytes([3, algorithm]) + b"another signer's"
 
 
 def _has(version: Version, name: KeyId, kind: RecordKind, entirely: bool) -> bool:
