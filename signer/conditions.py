@@ -120,7 +120,11 @@ def _version_is_complete(at: Situation) -> str | None:
         other.record(RecordKind.KRRSIG) is not None
         and not other.lost
         and (
-            (other.goal is Goal.OMNIPRESENT and other.algorithm == key.algorithm)
+            (
+                other.goal is Goal.OMNIPRESENT
+                and other.algorithm == key.algorithm
+                and not other.standby
+            )
             or other.visible(RecordKind.KRRSIG)
         )
         for other in at.keyset.keys

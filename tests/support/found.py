@@ -168,6 +168,7 @@ UNFOUND = (
     "_version_is_complete: without or other.visible(RecordKind.KRRSIG)",
     "_version_is_complete: without and other.goal is Goal.OMNIPRESENT",
     "_version_is_complete: without and other.algorithm == key.algorithm",
+    "_version_is_complete: without and not other.standby",
     "_another_ds: without and key.state(RecordKind.DS) is _O",
     "_another_ds: without and key.visible(RecordKind.KRRSIG)",
     "_another_ds: without and key.visible(RecordKind.DNSKEY)",

@@ -305,6 +305,8 @@ class World:
         stands = _stands(version) and version.keys.keys & version.keys.signers
         if version.keys.keys and not lost and not stands:
             raise Unsound(self.story(f"{version} does not stand by itself"))
+        if lost and version.keys.keys and not _stands(version):
+            return  # the gate refuses it: what was to sign was lost before it did
         self.versions.append(version)
         between = last.data | version.data
         if last.serial and len(between) > len(version.data) and self.rng.random() < 0.3:
