@@ -191,20 +191,9 @@ def _zone_stays_signed(at: Situation) -> str | None:
     of it all the same (RFC 4035 section 2.2)."""
     if any(other.visible(RecordKind.ZRRSIG) for other in at.others()):
         return None
-    if _foreign_key_shown(at):
-        return "another signer's DNSKEY of its algorithm is published"
     if any(key.visible(RecordKind.DNSKEY) for key in (at.key, *at.others())):
         return "no other key of its algorithm signs the zone"
     return None
-
-
-def _foreign_key_shown(at: Situation) -> bool:
-    """Another signer's key asks for signatures of its algorithm as ours do, and those are ours
-    to make (RFC 8901 section 4)."""
-    return any(
-        other.algorithm == at.key.algorithm and other.record.state in VISIBLE
-        for other in at.keyset.foreign
-    )
 
 
 def _zone_key_stays(at: Situation) -> str | None:
@@ -213,9 +202,7 @@ def _zone_key_stays(at: Situation) -> str | None:
     if at.key.state(RecordKind.ZRRSIG) in (None, _H):
         return None
     shown = [other for other in at.others() if other.visible(RecordKind.DNSKEY)]
-    if not (shown or _foreign_key_shown(at)) or any(
-        other.visible(RecordKind.ZRRSIG) for other in shown
-    ):
+    if not shown or any(other.visible(RecordKind.ZRRSIG) for other in shown):
         return None
     return "it is the only key that verifies signatures of its algorithm"
 

@@ -98,8 +98,10 @@ def not_yet(
         highest = seen.ds_ttl
     due = since + wait(kind, to, highest, policy)
     if to is State.HIDDEN and kind is RecordKind.DS and _last_ds(keyset, key):
-        # Who validated the keys with it believes them for their TTL (RFC 4035 section 4.3).
-        due += ttl(keyset, RecordKind.DNSKEY, policy, seen)
+        # Who validated the keys with a DS believes them for their TTL (RFC 4035 section 4.3),
+        # whichever of the DS was forgotten last.
+        believed = ttl(keyset, RecordKind.DNSKEY, policy, seen)
+        due = max([due, *_forgotten(keyset)]) + believed
     if now < due:
         return NotYet(_passing(kind, to), due)
     if kind is RecordKind.DS and (seen.parent_looked is None or seen.parent_looked < due):
@@ -117,6 +119,12 @@ def shares(keyset: KeySet, key: Key, kind: RecordKind) -> bool:
         and key.record(RecordKind.ZRRSIG) is not None
         and any(other.goal is Goal.OMNIPRESENT for other in keyset.foreign)
     )
+
+
+def _forgotten(keyset: KeySet) -> list[float]:
+    """When the DS that have been at the parent were in no cache any more."""
+    records = [record for key in keyset.keys if (record := key.record(RecordKind.DS)) is not None]
+    return [one.since for one in records if one.state is State.HIDDEN and one.ttl]
 
 
 def _last_ds(keyset: KeySet, key: Key) -> bool:

@@ -27,7 +27,10 @@ from signer.rules import Row
 
 _OF_RULES = mutants(rules, frozenset({"R1", "R2", "R3"}), frozenset({"rows"}))
 _OF_CONDITIONS = mutants(
-    conditions, frozenset({"CONDITIONS"}), frozenset({"refuses", "island_refuses"})
+    conditions,
+    frozenset({"CONDITIONS"}),
+    # Of the parent, of whom these worlds have one that obeys; test_conditions has the last one's.
+    frozenset({"refuses", "island_refuses", "strange_refuses"}),
 )
 _BY_NAME = {one.name: one for one in (*_OF_RULES, *_OF_CONDITIONS)}
 _FOUND = {

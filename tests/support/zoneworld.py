@@ -382,6 +382,10 @@ class World:
                     continue
                 everywhere = all(_has(version, name, kind, True) for version in held)
                 nowhere = not any(_has(version, name, kind, False) for version in held)
+                if nowhere and record.state is State.UNRETENTIVE:
+                    # A server may be so far behind that it has yet to show what it lacks.
+                    least = self._since_when_lacking(name, kind)
+                    nowhere = all(version.serial >= least for version in held)
                 self._note(self.shown, key, kind, record.since, everywhere, lived)
                 self._note(self.gone, key, kind, record.since, nowhere, lived)
         for denial in self.keyset.denials:
@@ -417,6 +421,15 @@ class World:
         if any(self.parents.values()):
             self.ds_ttl = self.setting.parent_ttl
 
+    def _since_when_lacking(self, name: KeyId, kind: RecordKind) -> int:
+        """The serial of the first of the newest versions that lack it."""
+        first = self.versions[-1].serial
+        for version in reversed(self.versions):
+            if _has(version, name, kind, False):
+                break
+            first = version.serial
+        return first
+
     def _note(
         self,
         where: dict[Subject, float],
@@ -440,6 +453,12 @@ class World:
             denial=self.denial_shown,
             foreign=self.foreign_shown,
             foreign_gone=self.foreign_gone,
+            # The other signers' servers show our keys as soon as all of ours do.
+            shared={
+                fingerprint: (since, self.policy.dnskey_ttl)
+                for (fingerprint, kind), since in self.shown.items()
+                if kind is DNSKEY
+            },
             ds_anywhere=frozenset(fingerprint for fingerprint, _ in anywhere),
             ds_ttl=self.ds_ttl,
             parent_looked=self.looked,

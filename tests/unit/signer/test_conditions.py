@@ -1,4 +1,5 @@
-"""Who counts as a signer of the DNSKEY RRset that is about to be shown."""
+"""Who counts as a signer of the DNSKEY RRset that is about to be shown; and a DS of nobody's keys
+beside ours."""
 
 import attrs
 import dns.name
@@ -6,7 +7,7 @@ import pytest
 
 from signer import conditions
 from signer.conditions import Situation
-from signer.keyset import Key, KeySet, RecordKind, Role, State
+from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
 from signer.observations import Observations
 from signer.policy import KeyLayout, Policy
 
@@ -36,3 +37,26 @@ def test_it_is_shown_together_with_the_key_that_signs_it() -> None:
 def _refused(keyset: KeySet) -> bool:
     at = Situation(keyset, ZSK, SPLIT, Observations(), insecure=False)
     return conditions.refuses(at, RecordKind.DNSKEY, State.RUMOURED) is not None
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "to", "strange", "other", "refused"),
+    [
+        ("the last one of ours", RecordKind.DS, State.UNRETENTIVE, True, State.HIDDEN, True),
+        ("the others are going", RecordKind.DS, State.UNRETENTIVE, True, State.UNRETENTIVE, True),
+        ("one of ours stays", RecordKind.DS, State.UNRETENTIVE, True, State.OMNIPRESENT, False),
+        ("one of ours comes", RecordKind.DS, State.UNRETENTIVE, True, State.RUMOURED, False),
+        ("there is no other", RecordKind.DS, State.UNRETENTIVE, False, State.HIDDEN, False),
+        ("it comes", RecordKind.DS, State.RUMOURED, True, State.HIDDEN, False),
+        ("it is forgotten", RecordKind.DS, State.HIDDEN, True, State.HIDDEN, False),
+        ("no DS", RecordKind.DNSKEY, State.UNRETENTIVE, True, State.HIDDEN, False),
+    ],
+)
+def test_our_last_ds_stays_beside_one_of_nobodys_keys(
+    case: str, kind: RecordKind, to: State, strange: bool, other: State, refused: bool
+) -> None:
+    beside = attrs.evolve(KSK, fingerprint="other").with_record(RecordKind.DS, Record(other))
+    ours = KSK.with_record(RecordKind.DS, Record(State.OMNIPRESENT))
+    seen = Observations(strange_ds=strange)
+    at = Situation(KeySet(ORIGIN, (ours, beside)), ours, SPLIT, seen, insecure=True)
+    assert (conditions.strange_refuses(at, kind, to) is not None) == refused, case
