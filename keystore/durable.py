@@ -25,7 +25,7 @@ def private_directory(path: Path) -> None:
         _sync_directory(path.parent)
 
 
-def _write(path: Path, content: bytes | bytearray) -> Path:
+def _write(path: Path, content: bytes | bytearray, mode: int = 0o600) -> Path:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
@@ -34,6 +34,7 @@ def _write(path: Path, content: bytes | bytearray) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -41,9 +42,9 @@ def _write(path: Path, content: bytes | bytearray) -> Path:
     return temporary
 
 
-def write(path: Path, content: bytes | bytearray) -> None:
-    """Put `content` at `path`, mode 0600, all of it or none. Raises OSError."""
-    temporary = _write(path, content)
+def write(path: Path, content: bytes | bytearray, mode: int = 0o600) -> None:
+    """Put `content` at `path`, all of it or none. Raises OSError."""
+    temporary = _write(path, content, mode)
     try:
         temporary.replace(path)
     except BaseException:

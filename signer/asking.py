@@ -50,18 +50,23 @@ async def ask(
     timeout: float,
     *,
     paced: bool = True,
+    tcp: bool = False,
 ) -> Answered | Silent:
     """Never raises for what a network or a server can do; `timeout` in seconds. `paced`: the
-    server is somebody else's, and gets no more than some questions a second."""
+    server is somebody else's, and gets no more than some questions a second. `tcp`: over that
+    alone, by which nobody answers in another's place without being on the path."""
     where = f"{address} port {port}"
     query = dns.message.make_query(name, rtype, want_dnssec=True, payload=_PAYLOAD)
     query.flags &= ~dns.flags.RD
     if paced:
         await _PACE.turn(address)
     try:
-        response, _ = await dns.asyncquery.udp_with_fallback(
-            query, address, timeout=timeout, port=port, ignore_unexpected=True
-        )
+        if tcp:
+            response = await dns.asyncquery.tcp(query, address, timeout=timeout, port=port)
+        else:
+            response, _ = await dns.asyncquery.udp_with_fallback(
+                query, address, timeout=timeout, port=port, ignore_unexpected=True
+            )
     except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         return Silent(f"{where} does not answer ({text})")

@@ -22,10 +22,11 @@ import engine
 from keystore import KeyStore, KeystoreError, StoredKey
 from signer.service import ZoneSigner
 from signer.state import StateError
-from zoneward import dsadmin, keyadmin, logging, resigning, rows
+from zoneward import delegations, dsadmin, keyadmin, logging, resigning, rows
 from zoneward.api import (
     LARGEST_BODY,
     Brake,
+    CutsAsk,
     Export,
     Fault,
     Generate,
@@ -77,6 +78,7 @@ def application(manager: Manager) -> Starlette:
         Route("/v1/ds/plan", _answering(api.ds_plan), methods=["GET"]),
         Route("/v1/ds/check", _answering(api.ds_check), methods=["GET"]),
         Route("/v1/ds/push", _answering(api.ds_push), methods=["POST"]),
+        Route("/v1/ds/cuts", _answering(api.cuts), methods=["POST"]),
         Route("/v1/ds/confirm", _answering(api.confirm), methods=["POST"]),
     ]
     return Starlette(routes=routes)
@@ -189,6 +191,20 @@ class _Api:
     async def ds_push(self, request: Request) -> msgspec.Struct:
         asked = await _body(request, ZoneAsk)
         return await dsadmin.push(self._signed(_name(asked.zone))[1])
+
+    async def cuts(self, request: Request) -> list[msgspec.Struct]:
+        asked = await _body(request, CutsAsk)
+        group = self._group(_name(asked.zone))
+        versions = [task.keeper.current for task in group.tasks.values()]
+        if len(versions) != 1:
+            raise Refusal(
+                f"zone {group.origin} is in {len(versions)} blocks, which may delegate otherwise"
+            )
+        zone = versions[0]
+        if zone is None:
+            raise Refusal(f"zone {group.origin} is not loaded; see `zoneward status`")
+        children = [_name(child) for child in asked.children]
+        return await self._off_loop(lambda: list(delegations.cuts(zone, children)))
 
     def _one(self, request: Request, what: str) -> ZoneSigner:
         zone = self._zone_asked(request)

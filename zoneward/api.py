@@ -115,6 +115,24 @@ class ZoneAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zone: str
 
 
+class CutsAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Delegations of a zone: those of these names, or all."""
+
+    zone: str
+    children: tuple[str, ...] = ()
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """One delegation: its servers, the addresses of those that the zone has, and its DS. `ttl`
+    in seconds, of the DS, or of the NS where there is none."""
+
+    child: str
+    servers: tuple[str, ...]
+    addresses: dict[str, tuple[str, ...]]
+    ds: tuple[bytes, ...]
+    ttl: int
+
+
 class Lines(msgspec.Struct, frozen=True):
     """What came of a request, for a person; one line a zone."""
 

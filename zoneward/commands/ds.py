@@ -9,13 +9,17 @@ import msgspec
 
 from zoneward.api import Delegation, DsCheck, DsForms, DsPlan, Lines, Word, ZoneAsk
 from zoneward.commands.admin_client import client
+from zoneward.commands.dsscan import scan
 from zoneward.commands.options import corefile_options, json_option, print_json
 from zoneward.refusal import REFUSED
 
 
 @click.group()
 def ds() -> None:
-    """What the parent is to know of a zone's keys."""
+    """What the parent is to know of a zone's keys; and, as the parent, those of the children."""
+
+
+ds.add_command(scan)
 
 
 @ds.command()
