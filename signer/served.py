@@ -1,17 +1,19 @@
 """What a version on disk says of its keys and servers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dns.inet
 import dns.name
 
 import engine
 from signer.adoption import Served
+from signer.delivery import Wanted
 from signer.ds import named_by
 from signer.observer import Published
 from signer.parent import ParentAnswer, Seen
+from signer.variant import Variant
 
-_A, _NS, _SOA, _AAAA, _DNSKEY = 1, 2, 6, 28, 48
+_A, _NS, _SOA, _AAAA, _DNSKEY, _CDS = 1, 2, 6, 28, 48, 59
 
 
 def dnskey_expiration(zone: engine.Zone) -> int | None:
@@ -68,6 +70,27 @@ def seen_of_key(
         dnskey_ttl=max(ttls),
         ds_ttl=0 if seen is None else seen.ttl,
     )
+
+
+def news(
+    pending: Wanted | None, parent: ParentAnswer, variants: Iterable[Variant]
+) -> frozenset[bytes] | None:
+    """CDS that our server shows in every block and that the parent has yet to take over; None
+    where there are none, or not everywhere."""
+    if pending is None:
+        return None
+    wanted = frozenset(entry.ds for entry in pending.entries)
+    if isinstance(parent, Seen) and parent.common == parent.any == wanted:
+        return None
+    found: frozenset[bytes] = frozenset()
+    for one in variants:
+        if one.base is None or one.observed_foreign or one.observed_serial != one.base.serial:
+            return None
+        cds = one.base.rrset(one.base.origin, _CDS)
+        if cds is None:
+            return None
+        found |= frozenset(cds.rdatas)
+    return found or None
 
 
 def _signed(rrset: engine.RRset, tag: int, algorithm: int) -> bool:

@@ -41,6 +41,7 @@ from signer.config import SignConfig
 from signer.courier import Courier
 from signer.delivery import Wanted
 from signer.ds import ds_rdata, matches
+from signer.dsync import Herald
 from signer.evidence import Evidence
 from signer.executor import Executor
 from signer.firststart import decide, half_imported
@@ -57,7 +58,7 @@ from signer.outcome import Published as PublishedVersion
 from signer.parent import NoParent, ParentAnswer, ParentView, Seen, Unknown
 from signer.policy import KeyLayout
 from signer.requests import Request
-from signer.served import dnskey_expiration, published_names, seen_of_key
+from signer.served import dnskey_expiration, news, published_names, seen_of_key
 from signer.signing import announcements, is_signed, resign_due
 from signer.state import StateDatabase
 from signer.status import KeyStatus, ZoneStatus
@@ -90,14 +91,15 @@ class ZoneSigner:
         memory: Path | None = None,
         servers: ServersView | None = None,
         courier: Courier | None = None,
+        herald: Herald | None = None,
         lived: LivedTime | None = None,
         everybody: ServersView | None = None,
     ) -> None:
         """`memory` is the file of verified signatures; None keeps them in memory only.
         Without `servers` our own server's word is what counts as published; without a
-        `courier` the DS is carried by CDS, or by a person. `lived` is shared by the signers of
-        one database. `everybody` asks all that answer for the zone, where it has several
-        signers."""
+        `courier` the DS is carried by CDS, of which a `herald` tells the parent, or by a person.
+        `lived` is shared by the signers of one database. `everybody` asks all that answer for
+        the zone, where it has several signers."""
         self.origin = origin.canonicalize()
         self.config = config
         self._database = database
@@ -131,6 +133,7 @@ class ZoneSigner:
         self._asked: tuple[KeySet | None, tuple[object, ...]] = (None, ())
         self._lock = asyncio.Lock()
         self.courier = courier
+        self._herald = herald
 
     async def _blocking(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)
@@ -422,9 +425,12 @@ class ZoneSigner:
             return
         # What it waits for may have changed: then the next look is nearer.
         self._next_parent = min(self._next_parent, self._last_parent + self._parent_pause())
+        policy, insecure = self.config.policy, self._meant_insecure()
+        pending = delivery.pending(self.keyset, self._step, policy, insecure=insecure)
         if self.courier is not None:
-            policy, insecure = self.config.policy, self._meant_insecure()
-            self.courier.carry(delivery.pending(self.keyset, self._step, policy, insecure=insecure))
+            self.courier.carry(pending)
+        if self._herald is not None:
+            self._herald.tell(news(pending, self._parent_says, self._variants.values()))
         orders = self._orders()
         for line in orders:
             if line not in self._said:
@@ -650,8 +656,9 @@ class ZoneSigner:
 
     async def close(self) -> None:
         """Write the memory of verified signatures down."""
-        if self.courier is not None:
-            await self.courier.close()
+        for messenger in (self.courier, self._herald):
+            if messenger is not None:
+                await messenger.close()
         async with self._lock:
             memory = self._memory
             if memory is not None and self._memory_path is not None:
@@ -670,8 +677,8 @@ class ZoneSigner:
             due.append(wall + max(0, math.ceil(self._next_everybody - boot)))
         if self._held is None and self._step.next_due is not None:
             due.append(wall + self._evidence.until(self._step.next_due))
-        if self._held is None and self.courier is not None:
-            carries = self.courier.due()
+        for messenger in (self.courier, self._herald) if self._held is None else ():
+            carries = None if messenger is None else messenger.due()
             if carries is not None:
                 due.append(wall + max(0, math.ceil(carries - boot)))
         if self._held is None:

@@ -21,6 +21,7 @@ from keystore.files import FileKeyStore
 from signer.chain import AnswerCache
 from signer.clock import SystemClock
 from signer.config import MultiSigner, Observe, ObserveConfig, SignConfig
+from signer.dsync import Finder, Herald
 from signer.livedtime import LivedTime
 from signer.neighbour import Neighbours
 from signer.observer import DnsServersView
@@ -315,6 +316,7 @@ class Manager:
                 sign.observe, own=self._listens(origin), neighbours=self._neighbours
             ),
             courier=self._couriers.courier(origin, sign.registrar, self.plan.directory),
+            herald=_herald(origin, sign),
             lived=self._lived,
             everybody=None if sign.multi_signer is None else _everybody(sign.multi_signer),
         )
@@ -483,6 +485,13 @@ def _everybody(signers: MultiSigner) -> DnsServersView:
     if signers.servers:
         return DnsServersView(ObserveConfig(Observe.ADDRESSES, signers.servers))
     return DnsServersView(ObserveConfig(Observe.ALL))
+
+
+def _herald(origin: dns.name.Name, sign: SignConfig) -> Herald | None:
+    """Where CDS are what carries the DS to the parent."""
+    if sign.registrar is not None or sign.parent.island or not sign.policy.cds:
+        return None
+    return Herald(origin, Finder(sign.parent), SystemClock())
 
 
 def _auto_spec(
