@@ -14,6 +14,7 @@ from signer.childasking import Network, scan
 from signer.childscan import Child, Nothing, Refuse, Take, Verdict
 from zoneward.api import Cut
 from zoneward.dsfile import Accepted, ds_text
+from zoneward.refusal import one_line
 
 # Children asked side by side.
 _AT_ONCE = 32
@@ -65,7 +66,10 @@ async def run(
         )
         addresses = {_name(server): found for server, found in cut.addresses.items()}
         async with limit:
-            verdict = await scan(child, addresses, network, unsigned=name in trusted)
+            try:
+                verdict = await scan(child, addresses, network, unsigned=name in trusted)
+            except Exception as error:  # noqa: BLE001 - one child must not end the others' scan
+                verdict = Refuse(one_line(error))
         return child, cut, verdict
 
     found = await asyncio.gather(*map(one, cuts))

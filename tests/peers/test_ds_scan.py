@@ -103,7 +103,14 @@ def test_knots_rollover_is_followed(house: House, tmp_path: Path, address: str) 
         first = published(of)
         of.knotc("zone-key-rollover", "child.org.", "ksk")
         until(lambda: published(of) not in (first, frozenset()), 60, f"new CDS: {of.log}")
+        before = (tmp_path / "ds").read_text()
+        assert scan(house, at[1], "-o", "ds", "--dry-run")["outcome"] == "change"
+        assert (tmp_path / "ds").read_text() == before
         row = scan(house, at[1], "-o", "ds")
         assert (row["outcome"], row["reason"]) == ("change", "signed as its DS asks")
         until(lambda: served(house) == published(of), 40, "the new DS is served")
         assert not served(house) & first
+        for wrong, line in (("none.org", "has no delegation of none.org."), ("..", "no zone name")):
+            done = house.command("ds", "scan", "org", wrong)
+            assert done.returncode != 0
+            assert line in done.stderr

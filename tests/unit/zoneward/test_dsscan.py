@@ -1,13 +1,22 @@
-"""The delegations of a zone, and the file of the DS that its children asked for."""
+"""The delegations of a zone, what comes of asking its children, and the file of the DS that they
+asked for."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import dns.asyncresolver
 import dns.name
 import pytest
 
 import engine
-from zoneward import delegations, dsfile
+from signer.childasking import Network
+from signer.childscan import Child, Nothing, Refuse, Take, Verdict
+from zoneward import delegations, dsfile, dsscan
+from zoneward.api import Cut
 from zoneward.dsfile import Accepted
+from zoneward.dsscan import Scan
 from zoneward.refusal import Refusal
 
 DIGEST = "AB" * 32
@@ -83,3 +92,88 @@ def test_octets_that_are_no_text(tmp_path: Path) -> None:
         dsfile.read(tmp_path / "ds")
     with pytest.raises(Refusal, match="can't be written"):
         dsfile.write(tmp_path / "none" / "ds", {})
+
+
+# --- the children of a zone ------------------------------------------------------------------
+
+A, B, C = (bytes.fromhex(f"000{number}0d02" + DIGEST) for number in (1, 2, 3))
+NETWORK = Network(dns.asyncresolver.Resolver(configure=False), ())
+
+
+def scanned(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[Child], Verdict],
+    *cuts: Cut,
+    known: dict[dns.name.Name, Accepted] | None = None,
+) -> Scan:
+    async def scan(child: Child, *_: Any, **__: Any) -> Verdict:
+        return answer(child)
+
+    monkeypatch.setattr(dsscan, "scan", scan)
+    return asyncio.run(dsscan.run(cuts, known or {}, NETWORK, frozenset()))
+
+
+def cut(child: str, *ds: bytes) -> Cut:
+    return Cut(child=child, servers=("ns.example.",), addresses={}, ds=ds, ttl=30)
+
+
+def test_what_is_taken_is_kept_and_what_is_refused_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {TWO: Accepted(frozenset({B}), 4, 30)}
+    says: dict[dns.name.Name, Verdict] = {ONE: Take(frozenset({A}), 5, "why"), TWO: Refuse("no")}
+    found = scanned(
+        monkeypatch,
+        lambda child: says[child.name],
+        cut("one.org."),
+        cut("two.org.", B),
+        known=known,
+    )
+    assert found.accepted == {ONE: Accepted(frozenset({A}), 5, 30), **known}
+    assert [row.outcome for row in found.rows] == ["change", "refused"]
+    assert found.rows[1].after == found.rows[1].before
+    assert found.refused
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"),
+    [
+        (Take(frozenset({A}), 5, ""), "same"),
+        (Take(frozenset(), 5, ""), "change"),
+        (Nothing(""), "nothing"),
+    ],
+)
+def test_outcomes(monkeypatch: pytest.MonkeyPatch, verdict: Verdict, outcome: str) -> None:
+    found = scanned(monkeypatch, lambda _: verdict, cut("one.org.", A))
+    assert (found.rows[0].outcome, found.refused) == (outcome, False)
+
+
+def test_the_last_signatures_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+
+    def answer(child: Child) -> Verdict:
+        seen.append(child.accepted)
+        return Nothing("")
+
+    scanned(monkeypatch, answer, cut("one.org."), known={ONE: Accepted(frozenset(), 77)})
+    assert seen == [77]
+
+
+def test_a_ds_in_the_zones_own_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {ONE: Accepted(frozenset({B}), 4, 30)}
+    found = scanned(
+        monkeypatch,
+        lambda _: Take(frozenset({C}), 5, ""),
+        cut("one.org.", A, B),
+        known=known,
+    )
+    assert found.rows[0].stale == (dsfile.ds_text(A),)
+
+
+def test_one_childs_answers_do_not_end_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(child: Child) -> Verdict:
+        if child.name == ONE:
+            raise LookupError("what nobody thought of")
+        return Take(frozenset({A}), 5, "")
+
+    found = scanned(monkeypatch, answer, cut("one.org."), cut("two.org."))
+    assert "LookupError" in found.rows[0].reason
+    assert set(found.accepted) == {TWO}
