@@ -86,6 +86,7 @@ class World:
     keyset: KeySet = attrs.field(init=False)
     now: float = 0.0
     lost_time: float = 0.0
+    sure: float = 0.0
     made: int = 0
     steps: int = 0
     moments: int = 0
@@ -151,8 +152,10 @@ class World:
         self.now = until
 
     def lived(self) -> float:
-        """What the manager can be sure of: never more than what has passed."""
-        return self.now - self.lost_time
+        """What the manager can be sure of: never more than what has passed, and never less than
+        before."""
+        self.sure = max(self.sure, self.now - self.lost_time)
+        return self.sure
 
     def _ttls(self) -> tuple[int, int]:
         return self.policy.dnskey_ttl, self.policy.max_zone_ttl

@@ -9,6 +9,7 @@ import dns.name
 import pytest
 
 import corefile
+from signer.config import SignConfig
 from signer.scheduler import Ring
 from signer.state import StateDatabase
 from zoneward.configuration import plan_manager
@@ -16,13 +17,18 @@ from zoneward.group import PAUSE, RETRY, GroupPlan, NameGroup, quiet
 from zoneward.manager import Manager
 from zoneward.state import StateDirectory
 
+ORIGIN = dns.name.from_text("example.org.")
 
-@attrs.define
+
+@attrs.define(eq=False)
 class Group:
     """Is due so many seconds from now."""
 
     seconds: float
     rung: int = 0
+    origin: dns.name.Name = ORIGIN
+    signer: None = None
+    started: bool = True
 
     def due(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.seconds)
@@ -47,7 +53,10 @@ def test_whatever_an_alarm_does_the_next_is_set(
         parsed = corefile.parse("", path=str(tmp_path / "Corefile"), environ={}, read=lambda _: "")
         manager = Manager(state, plan_manager(parsed), database)
         group = Group(seconds)
-        manager.groups[dns.name.from_text("example.org.")] = group  # type: ignore[assignment]
+        manager.groups[ORIGIN] = group  # type: ignore[assignment]
+        manager._touch(group)  # type: ignore[arg-type]
+        assert manager.next_due() is not None
+        manager.rearm.clear()
         try:
             await manager.ring(Ring(reason))
         finally:
@@ -64,6 +73,7 @@ class Signer:
     """Is always due, and takes its time."""
 
     held: None = None
+    config: SignConfig = attrs.field(factory=SignConfig)
     ticks: int = 0
     go_on: asyncio.Event = attrs.field(factory=asyncio.Event)
 
@@ -82,12 +92,12 @@ class Signer:
 def test_a_zone_that_is_at_it_is_not_woken_again() -> None:
     async def body() -> None:
         signer, moved = Signer(), asyncio.Event()
-        plan = GroupPlan(dns.name.from_text("example.org."), (), None)
+        plan = GroupPlan(ORIGIN, (), None)
         group = NameGroup(
             plan,
             signer,  # type: ignore[arg-type]
             {},
-            moved.set,
+            lambda _: moved.set(),
             asyncio.Lock(),
         )
         group.launch()
