@@ -147,18 +147,18 @@ class StateDatabase:
 
     def _submit(self, step: _Step) -> None:
         with self._lock:
-            if not self._called:
-                self._thread.submit(self._work)
-                self._called = True
             self._waiting.append(step)
+            call, self._called = not self._called, True
+        if call:
+            self._thread.submit(self._work)
 
     def _work(self) -> None:
         with self._lock:
             together = min(len(self._waiting), _MOST_TOGETHER)
             steps = [self._waiting.popleft() for _ in range(together)]
-            self._called = bool(self._waiting)
-            if self._called:
-                self._thread.submit(self._work)
+            call = self._called = bool(self._waiting)
+        if call:
+            self._thread.submit(self._work)
         # Whose task was cancelled wants nothing any more.
         steps = [step for step in steps if not step.waiter.done()]
         if steps:
