@@ -162,6 +162,7 @@ def test_taking_sign_out_of_the_corefile_unsigns_nothing_unasked(house: House) -
     house.stop()
     house.start()
     until(lambda: len(house.lines("held: it is not signed any more")) == 2, 20, house.log)
+    until(lambda: house.serial("example.org"), 10, f"answers again\n{house.log}")
     assert house.answer("example.org", "DNSKEY") == dnskey
     assert house.command("zones", "accept", "example.org").returncode == 0
     until(lambda: house.serial("example.org") == 2, 10, house.log)
