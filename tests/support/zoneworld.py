@@ -377,34 +377,27 @@ class World:
     def _look(self) -> None:
         """Each of our servers, and of the parent's, if they answer today."""
         lived = self.lived()
-        held = [self.holds[f"ns{number}"] for number in range(self.setting.servers)]
         for key in self.keyset.keys:
             name = (key.fingerprint, key.algorithm)
             for kind, record in key.records:
                 if kind is DS:
                     continue
-                everywhere = all(_has(version, name, kind, True) for version in held)
-                nowhere = not any(_has(version, name, kind, False) for version in held)
-                if nowhere and record.state is State.UNRETENTIVE:
-                    # A server may be so far behind that it has yet to show what it lacks.
-                    least = self._since_when_lacking(name, kind)
-                    nowhere = all(version.serial >= least for version in held)
+                everywhere = self._reached(lambda v, n=name, k=kind: _has(v, n, k, True))
+                nowhere = self._reached(lambda v, n=name, k=kind: not _has(v, n, k, False))
                 self._note(self.shown, key, kind, record.since, everywhere, lived)
                 self._note(self.gone, key, kind, record.since, nowhere, lived)
         for denial in self.keyset.denials:
-            if all(version.denial == denial.nsec3 for version in held):
+            if self._reached(lambda v, nsec3=denial.nsec3: v.denial == nsec3):
                 since = self.denial_shown.get(denial.nsec3)
                 if since is None or since < denial.record.since:
                     self.denial_shown[denial.nsec3] = lived
             else:
                 self.denial_shown.pop(denial.nsec3, None)
         for foreign in self.keyset.foreign:
-            there = [
-                (foreign.dnskey.hex(), foreign.algorithm) in version.keys.keys for version in held
-            ]
+            other = (foreign.dnskey.hex(), foreign.algorithm)
             for where, holds in (
-                (self.foreign_shown, all(there)),
-                (self.foreign_gone, not any(there)),
+                (self.foreign_shown, self._reached(lambda v, n=other: n in v.keys.keys)),
+                (self.foreign_gone, self._reached(lambda v, n=other: n not in v.keys.keys)),
             ):
                 if not holds:
                     where.pop(foreign.dnskey, None)
@@ -424,14 +417,16 @@ class World:
         if any(self.parents.values()):
             self.ds_ttl = self.setting.parent_ttl
 
-    def _since_when_lacking(self, name: KeyId, kind: RecordKind) -> int:
-        """The serial of the first of the newest versions that lack it."""
-        first = self.versions[-1].serial
+    def _reached(self, shows: Callable[[Version], bool]) -> bool:
+        """Whether each of our servers is at or past the first of the newest versions that are
+        so. One that is far behind may show it too, and has those yet to load that did not."""
+        first = None
         for version in reversed(self.versions):
-            if _has(version, name, kind, False):
+            if not shows(version):
                 break
             first = version.serial
-        return first
+        servers = (self.holds[f"ns{number}"] for number in range(self.setting.servers))
+        return first is not None and all(version.serial >= first for version in servers)
 
     def _note(
         self,
