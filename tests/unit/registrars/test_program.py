@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from house import until
 from registrarcases import ZONE, bring_about, directive, key
 
 from corefile import CorefileError
@@ -179,8 +180,15 @@ time.sleep(600)
         driver.apply(Plan(ZONE, add=(key(1),)))
     assert caught.value.passing
     state = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
-    # Gone, or a corpse that nobody has fetched yet.
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    until(lambda: _dead(state), 30, "the program's child to be gone")
+
+
+def _dead(state: Path) -> bool:
+    """Gone, or a corpse that nobody has fetched yet."""
+    try:
+        return state.read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_there_is_no_such_program(tmp_path: Path) -> None:
