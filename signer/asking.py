@@ -37,9 +37,10 @@ class Answered:
 
 @attrs.frozen
 class Silent:
-    """No answer that says anything, and why."""
+    """No answer that says anything, and why. `spoke`: something did come."""
 
     reason: str
+    spoke: bool = False
 
 
 async def ask(
@@ -71,9 +72,10 @@ async def ask(
         text = " ".join(str(error).split()) or type(error).__name__
         return Silent(f"{where} does not answer ({text})")
     if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        return Silent(f"{where} answers {dns.rcode.to_text(response.rcode())}")
+        return Silent(f"{where} answers {dns.rcode.to_text(response.rcode())}", spoke=True)
     if not response.flags & dns.flags.AA:
-        return Silent(f"{where} is not authoritative for {dns.rdatatype.to_text(rtype)} of {name}")
+        what = f"{dns.rdatatype.to_text(rtype)} of {name}"
+        return Silent(f"{where} is not authoritative for {what}", spoke=True)
     return _read(response, name, rtype)
 
 

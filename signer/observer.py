@@ -13,7 +13,8 @@ import dns.rdatatype
 import dns.rdtypes.ANY.SOA
 import dns.resolver
 
-from signer.asking import Answered, ask
+from signer import reach
+from signer.asking import Silent, ask
 from signer.config import Observe, ObserveConfig
 from signer.neighbour import Neighbours
 
@@ -91,10 +92,9 @@ class _Heard:
 
 
 class DnsServersView:
-    """Asks the configured addresses, or those of the zone's NS set, where an NS counts as
-    heard on one of its addresses (a machine without IPv6 hears them all) and every address
-    that answers counts. By default, when not one address of the NS set answers, the zone is
-    taken to be our own server's alone."""
+    """Asks the configured addresses, or those of the zone's NS set, where every address of
+    every NS counts (`signer.reach` has the exception). By default, when not one address of
+    the NS set answers, the zone is taken to be our own server's alone."""
 
     def __init__(
         self,
@@ -118,7 +118,10 @@ class DnsServersView:
         if config.which is Observe.OWN:
             return Nobody()
         servers = await self._targets(published)
-        answers = await asyncio.gather(*(self._hear(zone, addresses) for _, addresses in servers))
+        groups = await asyncio.gather(*(self._hear(zone, addresses) for _, addresses in servers))
+        answers = [
+            [one for one in group.values() if not isinstance(one, Silent)] for group in groups
+        ]
         heard = [one for group in answers for one in group]
         silent = [name for (name, _), group in zip(servers, answers, strict=True) if not group]
         if not heard:
@@ -127,9 +130,10 @@ class DnsServersView:
             return NotShown(f"{', '.join(silent)} can't be asked")
         if config.which is Observe.QUORUM:
             return _quorum(answers, silent)
-        if silent:
-            return NotShown(f"{', '.join(silent)} does not answer for the zone")
-        return _shown(heard)
+        missing = reach.missing(
+            [(name, group) for (name, _), group in zip(servers, groups, strict=True)]
+        )
+        return NotShown("; ".join(missing)) if missing else _shown(heard)
 
     async def own(self, zone: dns.name.Name) -> frozenset[bytes]:
         if self._neighbours is None:
@@ -148,20 +152,20 @@ class DnsServersView:
 
     async def _hear(
         self, zone: dns.name.Name, addresses: tuple[tuple[str, int], ...]
-    ) -> list[_Heard]:
-        found = await asyncio.gather(
-            *(self._one(zone, address, port) for address, port in addresses)
-        )
-        return [one for one in found if one is not None]
+    ) -> dict[tuple[str, int], _Heard | Silent]:
+        found = await asyncio.gather(*(self._one(zone, *where) for where in addresses))
+        return dict(zip(addresses, found, strict=True))
 
-    async def _one(self, zone: dns.name.Name, address: str, port: int) -> _Heard | None:
+    async def _one(self, zone: dns.name.Name, address: str, port: int) -> _Heard | Silent:
         # In this order: the keys are of that serial's version or a later one.
         soa = await ask(zone, dns.rdatatype.SOA, address, port, self._timeout)
-        if not isinstance(soa, Answered) or not soa.rdatas:
-            return None
+        if isinstance(soa, Silent):
+            return soa
+        if not soa.rdatas:
+            return Silent(f"{address} port {port} has no SOA of the zone", spoke=True)
         dnskey = await ask(zone, dns.rdatatype.DNSKEY, address, port, self._timeout)
-        if not isinstance(dnskey, Answered):
-            return None
+        if isinstance(dnskey, Silent):
+            return dnskey
         return _Heard(dnskey.rdatas, _serial(next(iter(soa.rdatas))), dnskey.ttl)
 
     async def _addresses(

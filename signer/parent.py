@@ -15,7 +15,7 @@ import dns.rdatatype
 import dns.rdtypes.ANY.DNSKEY
 import dns.resolver
 
-from signer import anchors
+from signer import anchors, reach
 from signer.asking import Answered, Silent, ask
 from signer.chain import AnswerCache, Chain
 from signer.config import ParentConfig
@@ -96,7 +96,7 @@ class ParentView(Protocol):
 
 @attrs.frozen
 class _Server:
-    """One name server of the parent: by one of its addresses it has to be heard."""
+    """One name server of the parent."""
 
     name: str
     addresses: tuple[tuple[str, int], ...]
@@ -104,8 +104,8 @@ class _Server:
 
 class DnsParentView:
     """Asks the configured addresses, or those that the system's resolver knows for the
-    closest enclosing zone. Each server has to answer authoritatively, on one of its
-    addresses: a machine without IPv6 still hears them all.
+    closest enclosing zone. Each server has to answer authoritatively on all its addresses,
+    but for those of a family that this machine has no way to (`signer.reach`).
 
     Each answer is validated with the parent's keys. With an anchor, which for a parent that
     is found is the root's at least, these are reached by a chain; a parent that is proved to
@@ -144,10 +144,17 @@ class DnsParentView:
         if not servers:
             return Unknown("it has no name server")
         heard = await asyncio.gather(*(self._hear_ds(server, zone) for server in servers))
-        silent = [answer.reason for answer in heard if isinstance(answer, Silent)]
-        if silent:
-            return Unknown("; ".join(silent))
-        answers = [answer for answer in heard if isinstance(answer, Answered)]
+        missing = reach.missing(
+            [(server.name, group) for server, group in zip(servers, heard, strict=True)]
+        )
+        if missing:
+            return Unknown("; ".join(missing))
+        answers = [
+            (server, answer)
+            for server, group in zip(servers, heard, strict=True)
+            for answer in group.values()
+            if isinstance(answer, Answered)
+        ]
         found = await self._judge(zone, parent, servers, answers, _DAY)
         if isinstance(found, Unknown) and found.bogus:
             # The keys that are kept may be older than a rollover.
@@ -159,10 +166,11 @@ class DnsParentView:
         zone: dns.name.Name,
         parent: dns.name.Name | None,
         servers: Sequence[_Server],
-        answers: Sequence[Answered],
+        answers: Sequence[tuple[_Server, Answered]],
         most_age: float,
     ) -> Seen | Unknown:
-        """`most_age` in seconds, of what is kept of earlier questions."""
+        """`answers`: of each address. `most_age` in seconds, of what is kept of earlier
+        questions."""
         if parent is None:
             found = await self._apex(zone, servers, most_age)
             if isinstance(found, Unknown):
@@ -172,11 +180,11 @@ class DnsParentView:
         if isinstance(known, Unknown):
             return known
         keys, trust = known
-        ttl = max(answer.ttl for answer in answers)
+        ttl = max(answer.ttl for _, answer in answers)
         why = ""
         made_after: list[int] = []
         faults = []
-        for server, answer in zip(servers, answers, strict=True):
+        for server, answer in answers:
             if isinstance(keys, Insecure):
                 trust, why = Trust.NONE, keys.reason
                 break
@@ -193,8 +201,8 @@ class DnsParentView:
             elif worth.opt_out and trust is Trust.VALIDATED:
                 trust = Trust.OPT_OUT
         if faults:
-            return Unknown("; ".join(faults), bogus=True)
-        sets = [answer.rdatas for answer in answers]
+            return Unknown("; ".join(dict.fromkeys(faults)), bogus=True)
+        sets = [answer.rdatas for _, answer in answers]
         return Seen(
             common=frozenset.intersection(*sets),
             any=frozenset.union(*sets),
@@ -306,12 +314,16 @@ class DnsParentView:
             (server.addresses, name, rtype), lambda: self._hear(server, name, rtype), most_age
         )
 
-    async def _hear_ds(self, server: _Server, zone: dns.name.Name) -> Answered | Silent:
-        answer = await self._hear(server, zone, dns.rdatatype.DS)
-        if isinstance(answer, Answered) and answer.soa and answer.soa.is_subdomain(zone):
-            # It has the zone and not its parent (RFC 4035 section 3.1.4.1).
-            return Silent(f"{server.name} answers from {answer.soa}, not from the parent")
-        return answer
+    async def _hear_ds(
+        self, server: _Server, zone: dns.name.Name
+    ) -> dict[tuple[str, int], Answered | Silent]:
+        found = await asyncio.gather(
+            *(ask(zone, dns.rdatatype.DS, *where, self._timeout) for where in server.addresses)
+        )
+        return {
+            where: _of_parent(server, answer, zone)
+            for where, answer in zip(server.addresses, found, strict=True)
+        }
 
     async def _hear(
         self, server: _Server, name: dns.name.Name, rtype: dns.rdatatype.RdataType
@@ -357,6 +369,16 @@ class DnsParentView:
                 continue
             found += [(rdata.address, self._port) for rdata in answer]
         return tuple(found)
+
+
+def _of_parent(
+    server: _Server, answer: Answered | Silent, zone: dns.name.Name
+) -> Answered | Silent:
+    if isinstance(answer, Answered) and answer.soa and answer.soa.is_subdomain(zone):
+        # It has the zone and not its parent (RFC 4035 section 3.1.4.1).
+        why = f"{server.name} answers from {answer.soa}, not from the parent"
+        return Silent(why, spoke=True)
+    return answer
 
 
 def _reason(error: Exception) -> str:

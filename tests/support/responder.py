@@ -43,14 +43,14 @@ class Responder(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def server(behaviour: Behaviour) -> AsyncIterator[int]:
+async def server(behaviour: Behaviour, address: str = ADDRESS, port: int = 0) -> AsyncIterator[int]:
     """The port that it listens on."""
     responder = Responder(behaviour)
-    stream = await asyncio.start_server(responder.serve, ADDRESS, 0)
+    stream = await asyncio.start_server(responder.serve, address, port)
     port = int(stream.sockets[0].getsockname()[1])
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(
-        lambda: responder, local_addr=(ADDRESS, port)
+        lambda: responder, local_addr=(address, port)
     )
     try:
         yield port
