@@ -144,6 +144,8 @@ def test_text_gives_records(case: str) -> None:
 BAD = {
     "wrong rdata": ("a A 192.0.2\n", ["2:5: A: expected an IPv4 address"]),
     "missing rdata": ("a MX 10\n", ["2:8: MX: a domain name is missing"]),
+    "no key": ('@ DNSKEY 257 3 13 ""\n', ["2:19: DNSKEY: the data is empty"]),
+    "no digest": ('a DS 1 13 2 ""\n', ["2:13: DS: the data is empty"]),
     "too much rdata": ("a A 192.0.2.1 192.0.2.2\n", ["2:15: A: more than the record can hold"]),
     "in a later line of parentheses": (
         "a SRV ( 1 2\n  3000000\n  x )\nb A x\n",

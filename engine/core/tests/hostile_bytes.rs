@@ -145,7 +145,10 @@ fn zone_files() {
             let printed = zoneward_core::text::zone_text(&zone, None).unwrap();
             let again =
                 scan_text(printed.as_bytes(), "again", &origin(), &Options::default(), None);
-            let Ok(again) = again else { panic!("what was printed can't be read") };
+            let again = match again {
+                Ok(again) => again,
+                Err(why) => panic!("what was printed can't be read: {why:?}\n{printed}"),
+            };
             assert!(zone.difference(&again).is_empty(), "printing loses something");
         }
     });

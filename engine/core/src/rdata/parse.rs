@@ -108,6 +108,7 @@ fn push_field(
     out: &mut Vec<u8>,
 ) -> Result<usize, (usize, Cow<'static, str>)> {
     let here = |message| (at, message);
+    let before = out.len();
     match field {
         Field::Texts => {
             for (index, token) in tokens.iter().enumerate().skip(at) {
@@ -143,6 +144,10 @@ fn push_field(
     }
     if at == tokens.len() {
         return Err(here(format!("{} is missing", wanted(field)).into()));
+    }
+    if out.len() == before {
+        // `""` is a token, and says nothing.
+        return Err(here("the data is empty".into()));
     }
     Ok(tokens.len())
 }
