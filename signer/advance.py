@@ -154,6 +154,9 @@ def _move_one(
         if record.state is State.RUMOURED and wanted is State.UNRETENTIVE:
             # What may not go yet is known ever more widely meanwhile.
             ways.append(State.OMNIPRESENT)
+        if record.state is State.UNRETENTIVE and kind is RecordKind.DS:
+            # What may not come back yet is ever less known meanwhile.
+            ways = [wanted, State.HIDDEN] if wanted is State.RUMOURED else ways
         for to in ways:
             no = _refusal(keyset, key, kind, to, policy, seen, now)
             if no is None:

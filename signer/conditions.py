@@ -149,6 +149,17 @@ def _dnskey_first(at: Situation) -> str | None:
     return "its DNSKEY is not in all caches yet"
 
 
+def _ds_gone_first(at: Situation) -> str | None:
+    """Servers of the parent that still show a DS which it was asked to take away say nothing of
+    whether it comes back. Where no other DS would be left it may: at worst the zone is
+    insecure until it is there again."""
+    if at.key.state(RecordKind.DS) is not _U:
+        return None
+    if any(key.visible(RecordKind.DS) for key in at.keyset.keys):
+        return "the parent was asked to take its DS away; that has to be gone first"
+    return None
+
+
 # --- into unretentive -----------------------------------------------------------------------
 
 
@@ -252,6 +263,7 @@ CONDITIONS = (
     Condition("a lost key", RecordKind.DNSKEY, _U, _can_be_signed),
     Condition("double DS", RecordKind.DNSKEY, _R, _own_ds_first, "policy"),
     Condition("DS after DNSKEY", RecordKind.DS, _R, _dnskey_first),
+    Condition("DS gone first", RecordKind.DS, _R, _ds_gone_first),
     Condition("another DS", RecordKind.DS, _U, _another_ds),
     Condition("DNSKEY after DS", RecordKind.DNSKEY, _U, _ds_first),
     Condition("KRRSIG after DS", RecordKind.KRRSIG, _U, _ds_first),

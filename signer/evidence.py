@@ -65,6 +65,10 @@ def forget_moved(db: sqlite3.Connection, before: KeySet, after: KeySet) -> None:
             tables.unsee(db, after.origin, what, subject)
 
 
+def _looked(seen: Iterable[Observation]) -> float | None:
+    return max((one.since for one in seen if one.what == _PARENT_LOOKED), default=None)
+
+
 def _values(seen: Iterable[Observation], what: str) -> list[int]:
     return [one.value for one in seen if one.what == what]
 
@@ -147,28 +151,35 @@ class Evidence:
             zone_ttl=zone_ttl,
             dnskey_ttl=dnskey_ttl,
             dnskey_ttl_since=lowered,
-            parent_looked=max(
-                (one.since for one in seen if one.what == _PARENT_LOOKED), default=None
-            ),
+            parent_looked=_looked(seen),
             island=island,
             dnskey_expires=None
             if dnskey_expires is None
             else now + (dnskey_expires - self.clock.wall()),
         )
 
-    async def parent(self, keyset: KeySet, answer: ParentAnswer) -> None:
+    async def parent(self, keyset: KeySet, answer: ParentAnswer, watched: float) -> None:
         """Record which of our keys' DS the parent's servers show. Not knowing changes
-        nothing: what was seen stays seen, and delays nothing but the next step."""
+        nothing: what was seen stays seen, and delays nothing but the next step.
+
+        But a DS that was withdrawn before all servers had it may come to some of them yet, and
+        go again: that it is gone counts from where looks were never more than `watched`
+        seconds apart."""
         if not isinstance(answer, Seen):
             return
         lived = await self.lived(answer.made_after)
 
         def step(db: sqlite3.Connection) -> None:
+            before = _looked(tables.observations(db, self.origin))
+            gap = before is None or lived - before > watched
             tables.observe_again(db, self.origin, Observation(_PARENT_LOOKED, "", 1, lived))
             for key in keyset.keys:
-                if key.record(RecordKind.DS) is None:
+                record = key.record(RecordKind.DS)
+                if record is None:
                     continue
                 subject = sightings.of_key(key, RecordKind.DS)
+                if record.partial and gap:
+                    tables.unsee(db, self.origin, _GONE, subject)
                 everywhere = named_by(self.origin, key.dnskey, answer.common)
                 anywhere = named_by(self.origin, key.dnskey, answer.any)
                 for what, of, holds in (
@@ -208,7 +219,7 @@ class Evidence:
         what was there before."""
         lived = await self.lived()
         seen = await self.database.run(lambda db: tables.observations(db, self.origin))
-        looked = max((one.since for one in seen if one.what == _PARENT_LOOKED), default=None)
+        looked = _looked(seen)
         return [
             [bytes.fromhex(ds) for ds in one.subject.split(" ")]
             for one in seen

@@ -19,6 +19,11 @@ def parent(policy: Policy, *, waiting: bool) -> float:
     return float(min(_PARENT, ttl) if waiting else min(_ROUTINE, 12 * ttl))
 
 
+def watched(policy: Policy) -> float:
+    """So far apart two looks at the parent may be, while it is watched."""
+    return 3 * parent(policy, waiting=True)
+
+
 def held(policy: Policy) -> float:
     """While the zone is held, or nobody knows what the parent has."""
     return float(min(MINUTE, max(1, policy.parent_ds_ttl // 60)))

@@ -258,7 +258,7 @@ class ZoneSigner:
             return
         await self._read_others()
         if ask:
-            await self._evidence.parent(self.keyset, self._parent_says)
+            await self._see_parent()
         ours, served = self._ring.ours(), self._served() | await self._shown_elsewhere()
         decision = decide(
             self.origin,
@@ -325,7 +325,7 @@ class ZoneSigner:
         boot = self._clock.boot()
         if says is not None:
             self._parent_says = says
-            await self._evidence.parent(self.keyset, self._parent_says)
+            await self._see_parent()
             self._last_parent = boot
             self._next_parent = boot + self._parent_pause()
             decision = decide(
@@ -385,12 +385,22 @@ class ZoneSigner:
         policy = self.config.policy
         if self._held is not None or isinstance(self._parent_says, Unknown):
             return pauses.held(policy)
-        # While only time is waited for, the parent is looked at as at any other time.
+        # While only time is waited for, the parent is looked at as at any other time; but for a
+        # DS that may come to it yet.
         waiting = any(
             blocker.record is RecordKind.DS and blocker.who == OBSERVATION
             for blocker in self._step.blockers
         )
-        return pauses.parent(policy, waiting=waiting)
+        late = any(
+            record.partial
+            for key in self.keyset.keys
+            if (record := key.record(RecordKind.DS)) is not None
+        )
+        return pauses.parent(policy, waiting=waiting or late)
+
+    async def _see_parent(self) -> None:
+        watched = pauses.watched(self.config.policy)
+        await self._evidence.parent(self.keyset, self._parent_says, watched)
 
     async def _hold(self, hold: Hold | None) -> None:
         old = self._held
@@ -708,7 +718,7 @@ class ZoneSigner:
         """Ask the parent's servers now, and keep what they say."""
         async with self._lock:
             self._parent_says = await self._parent.ds(self.origin)
-            await self._evidence.parent(self.keyset, self._parent_says)
+            await self._see_parent()
             return self._parent_says
 
     def ds_records(self) -> Sequence[bytes]:

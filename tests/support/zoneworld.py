@@ -104,6 +104,7 @@ class World:
     registry: frozenset[KeyId] = frozenset()
     edition: int = 0
     editions: dict[str, int] = attrs.field(factory=dict)
+    glimpsed: dict[str, float] = attrs.field(factory=dict)
     foreign_shown: dict[bytes, float] = attrs.field(factory=dict)
     foreign_gone: dict[bytes, float] = attrs.field(factory=dict)
     shown: dict[Subject, float] = attrs.field(factory=dict)
@@ -187,6 +188,7 @@ class World:
         if self.parents.get(server) and not keys and not asked:
             raise Unsecured(self.story(f"{server} has no DS any more, and nobody asked for it"))
         self.parents[server] = keys
+        self.glimpsed |= {fingerprint: self.now for fingerprint, _ in keys}
         self.caches.parent(server, Delegation(keys), self.setting.parent_ttl, self.now)
         self.judge()
         lag = self.policy.parent_propagation
@@ -412,6 +414,10 @@ class World:
             there = [name in keys for keys in self.parents.values()]
             changed = key.record(DS).since
             self._note(self.shown, key, DS, changed, all(there), lived)
+            record = key.record(DS)
+            if record.partial and self.glimpsed.pop(key.fingerprint, None) is not None:
+                # It is asked about again and again; who did not ask begins anew.
+                self.gone.pop((key.fingerprint, DS), None)
             self._note(self.gone, key, DS, changed, not any(there), lived)
         self.looked = lived
         if any(self.parents.values()):

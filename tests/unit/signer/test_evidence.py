@@ -9,14 +9,17 @@ import dns.name
 import pytest
 
 from signer.evidence import Evidence
-from signer.keyset import KeySet
+from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
 from signer.livedtime import LivedTime
 from signer.parent import Seen, Trust
+from signer.policy import Policy
 from signer.state import StateDatabase
 
+DS = RecordKind.DS
 ORIGIN = dns.name.from_text("example.org.")
 START = 1_800_000_000
 DAY = 86_400
+WATCHED = 900.0
 
 
 @attrs.frozen
@@ -66,7 +69,7 @@ def test_lived_time_after_a_restart_without_a_time_source(
     async def run() -> None:
         assert await before.lived() == 0.0
         assert await after.lived() == 60.0
-        await after.parent(KeySet(ORIGIN), seen)
+        await after.parent(KeySet(ORIGIN), seen, WATCHED)
 
     try:
         asyncio.run(run())
@@ -115,10 +118,48 @@ def test_ds_rrsets_that_caches_may_hold(
         await then(0).lived()
         for seconds, common, found in looks:
             seen = Seen(frozenset(common), frozenset(found), TTL, ("ns.org.",))
-            await then(seconds).parent(KeySet(ORIGIN), seen)
+            await then(seconds).parent(KeySet(ORIGIN), seen, WATCHED)
         return await then(at).cached_ds()
 
     try:
         assert sorted(asyncio.run(run())) == sorted(cached), scenario
+    finally:
+        database.close()
+
+
+RUMOURED = Record().moved(State.RUMOURED, 0.0, DAY)
+OMNIPRESENT = RUMOURED.moved(State.OMNIPRESENT, 0.0, DAY)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "before", "looks", "since"),
+    [
+        ("watched all the time", RUMOURED, [0, 900, 1800], 0),
+        ("nobody looked for an hour", RUMOURED, [0, 900, 4500, 4800], 4500),
+        ("an hour, of one that all servers had", OMNIPRESENT, [0, 900, 4500], 0),
+    ],
+)
+def test_a_ds_that_never_was_everywhere_is_gone_since_it_is_watched(
+    scenario: str, before: Record, looks: list[int], since: int, tmp_path: Path
+) -> None:
+    """A parent that is late may show it for a while when nobody looks."""
+    database = StateDatabase(tmp_path / "state.db")
+    key = Key.hidden("0001", Role.CSK, b"\x01\x01\x03\x0d" + bytes(64), 0, 0.0)
+    key = key.with_record(DS, before.moved(State.UNRETENTIVE, 0.0, DAY))
+    keyset = KeySet(ORIGIN, (key,))
+    none = Seen(frozenset(), frozenset(), 3600, ("ns.org.",))
+
+    def then(seconds: int) -> Evidence:
+        clock = StoppedClock(START + seconds, 500.0 + seconds, "a", True)
+        return evidence(database, clock)
+
+    async def run() -> float:
+        for seconds in looks:
+            await then(seconds).parent(keyset, none, WATCHED)
+        seen = await then(looks[-1]).gather(keyset, Policy(), island=False)
+        return seen.gone["0001", DS]
+
+    try:
+        assert asyncio.run(run()) == since, scenario
     finally:
         database.close()
