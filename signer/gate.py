@@ -1,7 +1,7 @@
 """The gate: no validator may fare worse with a version than with the one that is served.
 
 Pure comparisons. That a version is checked at all, by whichever path it comes, is the work of
-`signer.service`.
+`signer.versionmaker`.
 """
 
 from typing import Protocol
