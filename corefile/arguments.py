@@ -49,6 +49,12 @@ def no_body(directive: Directive) -> None:
         raise CorefileError(directive.place, f"{directive.name} takes no block in braces")
 
 
+def plain(directive: Directive, least: int, most: int | None, usage: str) -> None:
+    """Refuse braces, and too few or too many arguments. `usage` shows the right form."""
+    no_body(directive)
+    number_of_arguments(directive, least, most, usage)
+
+
 def known_options(directive: Directive, known: Collection[str]) -> tuple[Directive, ...]:
     """The lines of a directive's body. Refuses any whose name is not known."""
     for line in directive.body or ():
@@ -122,6 +128,14 @@ def duration(token: Token, *, least: float = 0.0, most: float | None = None) -> 
         limit = f"at least {least:g}s" if value < least else f"at most {most:g}s"
         raise CorefileError(token.place, f"{text} is out of range; it has to be {limit}")
     return value
+
+
+def whole_seconds(token: Token, *, most: int) -> int:
+    """A span of time in seconds, as in `duration`, of which none is left over."""
+    found = duration(token, most=most)
+    if found != int(found):
+        raise CorefileError(token.place, f"{token.text} is no whole number of seconds")
+    return int(found)
 
 
 def _duration(text: str) -> float | None:

@@ -1,6 +1,6 @@
 """What a zone's owner asks for: algorithms, denial, lifetimes, the waits of RFC 7583.
 
-Values only. `signer.config` reads them from a *sign* directive. All durations are seconds.
+Values only. `signer.policyoptions` reads them from a *sign* directive. All durations are seconds.
 """
 
 import enum

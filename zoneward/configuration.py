@@ -16,7 +16,8 @@ from corefile.arguments import Endpoint, address
 from corefile.ids import digest
 from corefile.options import Options
 from keystore import KeystoreConfig, read_directive
-from signer.config import SignConfig, read_sign
+from signer.config import SignConfig
+from signer.directive import read_sign
 from zones.auto import AutoDirectory
 from zones.config import BlockSpec, ZoneSpec, compile_block
 

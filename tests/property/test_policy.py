@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from corefile import CorefileError, parse
-from signer.config import read_sign
+from signer.directive import read_sign
 from signer.policy import (
     ALGORITHM_NAMES,
     DAY,

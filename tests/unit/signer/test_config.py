@@ -8,14 +8,8 @@ import pytest
 
 from corefile import CorefileError, Directive, parse
 from keystore import KeystoreConfig
-from signer.config import (
-    MultiSigner,
-    Observe,
-    ObserveConfig,
-    ParentConfig,
-    SignConfig,
-    read_sign,
-)
+from signer.config import MultiSigner, Observe, ObserveConfig, ParentConfig, SignConfig
+from signer.directive import read_sign
 from signer.policy import DAY, HOUR, MINUTE, KeyLayout, Nsec3, Policy, PolicyError, duration_text
 
 BASE = Path("/etc/zoneward")
