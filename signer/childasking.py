@@ -17,6 +17,7 @@ from signer import anchors
 from signer.asking import Answered, Silent, ask, ask_resolver
 from signer.chain import AnswerCache, Chain
 from signer.childscan import CDNSKEY, CDS, DNSKEY, Child, Heard, Signal, Verdict, judge
+from signer.signalling import signalling_name
 from signer.signatures import check, find
 from signer.trust import Anchor, Bogus, Insecure
 
@@ -138,15 +139,9 @@ async def _addresses(
 # --- signalling records --------------------------------------------------------------------
 
 
-def signalling_name(child: dns.name.Name, server: dns.name.Name) -> dns.name.Name:
-    """RFC 9615 section 4.1. Raises NameTooLong."""
-    return dns.name.Name((b"_dsboot", *child.labels[:-1], b"_signal", *server.labels))
-
-
 async def _signal(child: dns.name.Name, server: dns.name.Name, network: Network) -> Signal | Silent:
-    try:
-        name = signalling_name(child, server)
-    except dns.name.NameTooLong:
+    name = signalling_name(child, server)
+    if name is None:
         return Silent("the signalling name is longer than 255 octets")
     cds, cdnskey = await asyncio.gather(
         _validated(name, CDS, network), _validated(name, CDNSKEY, network)

@@ -17,9 +17,10 @@ from keymaker import DAY, NOW
 from responder import ADDRESS, Behaviour, server
 from signedparent import SignedParent, rdata
 
-from signer.childasking import Network, scan, signalling_name
+from signer.childasking import Network, scan
 from signer.childscan import Child, Refuse, Take, Verdict
 from signer.ds import ds_rdata
+from signer.signalling import signalling_name
 from signer.trust import Anchor
 
 CHILD = dns.name.from_text("child.org.")
@@ -40,6 +41,7 @@ class Signalling:
         self._dnskey = rdata(DNSKEY, wire)
         self.anchor = Anchor(self.origin, dnskeys=frozenset({self._dnskey}))
         name = signalling_name(CHILD, OUTSIDE)
+        assert name is not None
         self._rrsets = dict([self._signed(self.origin, DNSKEY, wire)])
         for rtype, rdatas in announced.items():
             self._rrsets |= [self._signed(name, dns.rdatatype.from_text(rtype), rdatas)]
@@ -179,8 +181,3 @@ def test_more_servers_and_addresses_than_anybody_has_are_not_asked() -> None:
     many = {INSIDE: [f"127.61.5.{number}" for number in range(1, 10)]}
     found = asked(Child(CHILD, frozenset({INSIDE}), DS), glue=many)
     assert "more than 8 addresses" in reason(found)
-
-
-def test_signalling_names() -> None:
-    name = signalling_name(CHILD, OUTSIDE)
-    assert name.to_text() == "_dsboot.child.org._signal.ns1.example.net."
