@@ -89,8 +89,7 @@ class Cloudflare:
             self._read(self._client.call("POST", path, body=record), Told[Record])
 
         def remove(entry: Entry) -> None:
-            # Gone in the meantime is gone.
-            self._client.call("DELETE", f"{path}/{quoted(entry.id)}", also=(404,))
+            self._client.remove(path, entry.id)
 
         return one_by_one(plan, self._records(plan.zone, path), add, remove)
 

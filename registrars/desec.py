@@ -15,7 +15,7 @@ import msgspec
 from corefile import Directive
 from registrars import formats, options
 from registrars.http import Client, bearer, quoted
-from registrars.plan import done, left_to_add, left_to_remove, never_pending, replacement
+from registrars.plan import done, never_pending, replacement
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
 OPTIONS = options.Options(endpoint="https://desec.io", secrets=("token",), zone=True)
@@ -58,9 +58,10 @@ class DeSEC:
 
     def apply(self, plan: Plan) -> Receipt:
         have, ttl = self._rrset(plan.zone)
-        if left_to_add(plan, have) or left_to_remove(plan, have):
+        entries = replacement(plan, have)
+        if entries is not None:
             path, subname = self._place(plan.zone)
-            records = [formats.ds_text(entry) for entry in replacement(plan, have)]
+            records = [formats.ds_text(entry) for entry in entries]
             # In a list, RRsets are made, changed and, empty, taken away by one call.
             self._client.call("PUT", path, body=[RRset(subname, "DS", ttl, records)])
         return done(plan)

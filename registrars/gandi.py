@@ -86,8 +86,7 @@ class Gandi:
             self._client.call("POST", path, body=key)
 
         def remove(entry: Entry) -> None:
-            # Gone in the meantime is gone.
-            self._client.call("DELETE", f"{path}/{quoted(entry.id)}", also=(404,))
+            self._client.remove(path, entry.id)
 
         return one_by_one(plan, self.list(plan.zone), add, remove)
 

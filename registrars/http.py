@@ -105,6 +105,10 @@ class Client:
             return answer
         raise self.refused(answer)
 
+    def remove(self, path: str, identifier: str) -> None:
+        """Delete one of what a path lists; gone in the meantime is gone. Raises RegistrarError."""
+        self.call("DELETE", f"{path}/{quoted(identifier)}", also=(404,))
+
     def read(self, answer: Answer, kind: type[T], *, strict: bool = True) -> T:
         """The answer's JSON. Not `strict`: numbers may be written as strings."""
         try:

@@ -19,7 +19,7 @@ import msgspec
 from corefile import Directive
 from registrars import formats, options
 from registrars.http import Client, quoted
-from registrars.plan import done, left_to_add, left_to_remove, replacement
+from registrars.plan import done, replacement
 from registrars.protocol import (
     Capabilities,
     Context,
@@ -102,12 +102,12 @@ class OVH:
         return found
 
     def apply(self, plan: Plan) -> Receipt:
-        have = self.list(plan.zone)
-        if not left_to_add(plan, have) and not left_to_remove(plan, have):
+        entries = replacement(plan, self.list(plan.zone))
+        if entries is None:
             return done(plan)
         keys = [
             Key(entry.algorithm, entry.flags or 257, formats.base64_key(entry), entry.tag)
-            for entry in replacement(plan, have)
+            for entry in entries
         ]
         answer = self._client.call("POST", f"{_path(plan.zone)}/dsRecord", body={"keys": keys})
         return _receipt(self._client.read(answer, Task))

@@ -113,9 +113,12 @@ def left_to_remove(plan: Plan, have: Collection[Entry]) -> tuple[Entry, ...]:
     return tuple(one for one in have if any(same(one, other) for other in plan.remove))
 
 
-def replacement(plan: Plan, have: Collection[Entry]) -> tuple[Entry, ...]:
-    """All that is to be there, for who can only replace all. What the plan keeps is kept even
-    where a list that lags lacks it, and so is what came after the plan was made."""
+def replacement(plan: Plan, have: Collection[Entry]) -> tuple[Entry, ...] | None:
+    """All that is to be there, for who can only replace all; None where nothing is left to do.
+    What the plan keeps is kept even where a list that lags lacks it, and so is what came after
+    the plan was made."""
+    if not left_to_add(plan, have) and not left_to_remove(plan, have):
+        return None
     stay = tuple(one for one in have if not any(same(one, other) for other in plan.remove))
     lost = tuple(one for one in plan.keep if not any(same(one, other) for other in stay))
     return (*stay, *lost, *left_to_add(plan, (*stay, *lost)))

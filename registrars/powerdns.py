@@ -17,7 +17,7 @@ import msgspec
 from corefile import Directive
 from registrars import formats, options
 from registrars.http import Client, quoted
-from registrars.plan import done, left_to_add, left_to_remove, never_pending, replacement
+from registrars.plan import done, never_pending, replacement
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
 OPTIONS = options.Options(secrets=("key",), optional_words=("server",), zone=True, plain=True)
@@ -73,8 +73,9 @@ class PowerDNS:
 
     def apply(self, plan: Plan) -> Receipt:
         have, ttl = self._rrset(plan.zone)
-        if left_to_add(plan, have) or left_to_remove(plan, have):
-            records = [Record(formats.ds_text(entry)) for entry in replacement(plan, have)]
+        entries = replacement(plan, have)
+        if entries is not None:
+            records = [Record(formats.ds_text(entry)) for entry in entries]
             change = Change(
                 _owner(plan.zone), "DS", ttl, records, "REPLACE" if records else "DELETE"
             )

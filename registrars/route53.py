@@ -21,7 +21,7 @@ import dns.name
 
 from corefile import Directive
 from registrars import aws, formats, options
-from registrars.plan import done, left_to_add, left_to_remove, replacement
+from registrars.plan import done, replacement
 from registrars.protocol import (
     Capabilities,
     Context,
@@ -80,13 +80,13 @@ class Route53:
     def apply(self, plan: Plan) -> Receipt:
         zone_id = self._zone_id(plan.zone)
         old = self._record_set(zone_id, plan.zone)
-        have = self._entries(plan.zone, old)
-        if not left_to_add(plan, have) and not left_to_remove(plan, have):
+        entries = replacement(plan, self._entries(plan.zone, old))
+        if entries is None:
             return done(plan)
         changes: list[ChangeTypeDef] = []
         if old is not None:
             changes.append({"Action": "DELETE", "ResourceRecordSet": old})
-        if entries := replacement(plan, have):
+        if entries:
             new: ResourceRecordSetTypeDef = {
                 "Name": plan.zone.canonicalize().to_text(),
                 "Type": "DS",

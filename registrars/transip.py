@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from corefile import Directive
 from registrars import formats, options
 from registrars.http import Answer, Client, bearer, quoted
-from registrars.plan import done, left_to_add, left_to_remove, never_pending, replacement
+from registrars.plan import done, never_pending, replacement
 from registrars.protocol import (
     Capabilities,
     Context,
@@ -117,11 +117,11 @@ class TransIP:
         )
 
     def apply(self, plan: Plan) -> Receipt:
-        have = self.list(plan.zone)
-        if left_to_add(plan, have) or left_to_remove(plan, have):
+        entries = replacement(plan, self.list(plan.zone))
+        if entries is not None:
             keys = [
                 Key(entry.tag, entry.flags or 257, entry.algorithm, formats.base64_key(entry))
-                for entry in replacement(plan, have)
+                for entry in entries
             ]
             self._call("PUT", _path(plan.zone), Keys(keys))
         return done(plan)
