@@ -15,6 +15,7 @@ from corefile.arguments import (
     nearest,
     no_body,
     number_of_arguments,
+    plain,
     secret_reference,
 )
 from corefile.directive import Corefile, Directive
@@ -91,8 +92,7 @@ class Options:
 
 def _word(usage: str) -> Callable[[Directive], str]:
     def read(directive: Directive) -> str:
-        no_body(directive)
-        number_of_arguments(directive, 1, 1, usage)
+        plain(directive, 1, 1, usage)
         if not directive.args[0].text:
             raise CorefileError(directive.args[0].place, f"it can't be empty; right: {usage}")
         return directive.args[0].text
@@ -101,8 +101,7 @@ def _word(usage: str) -> Callable[[Directive], str]:
 
 
 def _threads(directive: Directive) -> int:
-    no_body(directive)
-    number_of_arguments(directive, 1, 1, "threads NUMBER")
+    plain(directive, 1, 1, "threads NUMBER")
     return count(directive.args[0], least=1, most=1024)
 
 
@@ -115,12 +114,10 @@ def _manager(directive: Directive) -> ManagerAddress:
 
 
 def _metrics(directive: Directive) -> Endpoint:
-    no_body(directive)
-    number_of_arguments(directive, 1, 1, "metrics ADDRESS:PORT")
+    plain(directive, 1, 1, "metrics ADDRESS:PORT")
     return address(directive.args[0])
 
 
 def _log_level(directive: Directive) -> str:
-    no_body(directive)
-    number_of_arguments(directive, 1, 1, f"log {'|'.join(LOG_LEVELS)}")
+    plain(directive, 1, 1, f"log {'|'.join(LOG_LEVELS)}")
     return choice(directive.args[0], LOG_LEVELS)

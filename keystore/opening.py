@@ -10,9 +10,9 @@ from corefile import CorefileError, Directive
 from corefile.arguments import (
     SecretReference,
     known_options,
-    no_body,
     number_of_arguments,
     only_once,
+    plain,
     secret_reference,
 )
 from keystore import passphrase
@@ -44,8 +44,7 @@ def read_directive(directive: Directive | None) -> KeystoreConfig:
     only_once(directive, ("passphrase",))
     reference = None
     for line in known_options(directive, ("passphrase",)):
-        no_body(line)
-        number_of_arguments(line, 1, 1, "passphrase file:PATH|env:NAME|credential:NAME")
+        plain(line, 1, 1, "passphrase file:PATH|env:NAME|credential:NAME")
         reference = secret_reference(line.args[0])
     directory = directive.args[1].text if len(directive.args) > 1 else None
     return KeystoreConfig(directory, reference)

@@ -4,7 +4,7 @@ import attrs
 import dns.name
 
 from corefile import Directive
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from registrars import formats
 from registrars.protocol import (
     Capabilities,
@@ -24,8 +24,7 @@ class Settings:
 
 
 def read(directive: Directive) -> Settings:
-    no_body(directive)
-    number_of_arguments(directive, 1, 1, "registrar manual")
+    plain(directive, 1, 1, "registrar manual")
     return Settings()
 
 

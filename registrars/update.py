@@ -33,9 +33,9 @@ from corefile.arguments import (
     choice,
     duration,
     known_options,
-    no_body,
     number_of_arguments,
     only_once,
+    plain,
     secret_reference,
     zone,
 )
@@ -96,8 +96,7 @@ def read(directive: Directive) -> Settings:
         raise CorefileError(directive.place, f"rfc2136 needs a key; right: {_TSIG_USAGE}")
     for line, usage in ((parent, "zone PARENT"), (ttl, "ttl DURATION")):
         if line is not None:
-            no_body(line)
-            number_of_arguments(line, 1, 1, usage)
+            plain(line, 1, 1, usage)
     servers = [address(token, port=_PORT) for token in directive.args[1:]]
     for server, token in zip(servers, directive.args[1:], strict=True):
         if not server.address:
@@ -112,8 +111,7 @@ def read(directive: Directive) -> Settings:
 
 def read_tsig(line: Directive) -> TsigConfig:
     """Raises CorefileError."""
-    no_body(line)
-    number_of_arguments(line, 2, 3, _TSIG_USAGE)
+    plain(line, 2, 3, _TSIG_USAGE)
     algorithm = "hmac-sha256"
     if len(line.args) == 3:
         algorithm = choice(line.args[2], tuple(_ALGORITHMS))

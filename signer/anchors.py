@@ -12,7 +12,7 @@ import dns.rrset
 import dns.zonefile
 
 from corefile import CorefileError, Directive
-from corefile.arguments import known_options, no_body, number_of_arguments, only_once
+from corefile.arguments import known_options, only_once, plain
 from signer.trust import Anchor
 
 _MOST_OCTETS = 1 << 20
@@ -55,8 +55,7 @@ def read_lines(line: Directive, base: Path) -> tuple[Anchor, ...]:
     option = line.option("anchor")
     if option is None:
         return ()
-    no_body(option)
-    number_of_arguments(option, 1, None, "anchor FILE…")
+    plain(option, 1, None, "anchor FILE…")
     for token in option.args:
         try:
             given = read(base / token.text)

@@ -27,9 +27,9 @@ from corefile.arguments import (
     duration,
     integer,
     known_options,
-    no_body,
     number_of_arguments,
     only_once,
+    plain,
     secret_reference,
 )
 from registrars.epp.tree import DOMAIN, SECDNS
@@ -87,8 +87,7 @@ def read(directive: Directive) -> Settings:
     known_options(directive, _OPTIONS)
     only_once(directive, _OPTIONS)
     for line in directive.body or ():
-        no_body(line)
-        number_of_arguments(line, *_OPTIONS[line.name])
+        plain(line, *_OPTIONS[line.name])
     host, port = _host(directive.args[1])
     login, wants = _needed(directive, "login"), _needed(directive, "wants")
     certificate = _words(directive, "certificate")

@@ -1,14 +1,13 @@
 """*bind*: the addresses that a block listens on."""
 
-from corefile.arguments import ip_address, no_body, number_of_arguments
+from corefile.arguments import ip_address, plain
 from corefile.directive import Block, Directive
 from corefile.place import CorefileError
 from server.parts import Context, Parts
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    no_body(directive)
-    number_of_arguments(directive, 1, None, "bind ADDRESS…")
+    plain(directive, 1, None, "bind ADDRESS…")
     for token in directive.args:
         if token.text.split("%")[0] != token.text:
             raise CorefileError(
