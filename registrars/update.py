@@ -111,11 +111,14 @@ def read(directive: Directive) -> Settings:
 
 def read_tsig(line: Directive) -> TsigConfig:
     """Raises CorefileError."""
-    plain(line, 2, 3, _TSIG_USAGE)
+    plain(line, 2, None, _TSIG_USAGE)
+    # First: where there is none the secret itself may stand behind, and is not to be repeated.
+    secret = secret_reference(line.args[1])
+    number_of_arguments(line, 2, 3, _TSIG_USAGE)
     algorithm = "hmac-sha256"
     if len(line.args) == 3:
         algorithm = choice(line.args[2], tuple(_ALGORITHMS))
-    return TsigConfig(zone(line.args[0]), secret_reference(line.args[1]), algorithm)
+    return TsigConfig(zone(line.args[0]), secret, algorithm)
 
 
 def open(config: Settings, context: Context) -> "Update":  # noqa: A001 - a driver's verb
