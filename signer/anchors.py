@@ -12,7 +12,7 @@ import dns.rrset
 import dns.zonefile
 
 from corefile import CorefileError, Directive
-from corefile.arguments import known_options, only_once, plain
+from corefile.arguments import plain
 from signer.trust import Anchor
 
 _MOST_OCTETS = 1 << 20
@@ -46,13 +46,10 @@ def read(path: Path) -> tuple[Anchor, ...]:
     return tuple(found[zone] for zone in sorted(found))
 
 
-def read_lines(line: Directive, base: Path) -> tuple[Anchor, ...]:
+def read_option(option: Directive | None, base: Path) -> tuple[Anchor, ...]:
     """The *anchor* option of a directive's body; records of one zone in several files count
     together, and relative paths from `base`. Raises CorefileError."""
-    known_options(line, ("anchor",))
-    only_once(line, ["anchor"])
     found: dict[dns.name.Name, Anchor] = {}
-    option = line.option("anchor")
     if option is None:
         return ()
     plain(option, 1, None, "anchor FILE…")

@@ -12,7 +12,7 @@ sign [DBFILE [ZONES…]] {
     cds none|sha-256|sha-384…
     standby csk|ksk|zsk… [ds]
     purge DURATION
-    parent [none|ADDRESS…] { anchor FILE… }
+    parent [none|ADDRESS…] { anchor FILE…; tsig NAME REFERENCE [ALGORITHM] }
     registrar NAME …
     registrar-patience DURATION
     observe all|quorum|own|ADDRESS…
@@ -34,8 +34,9 @@ from corefile import CorefileError, Directive
 from corefile.arguments import choice, known_options, only_once, plain, whole_seconds, zones
 from keystore import read_directive
 from registrars import registry
+from registrars.registry import RegistrarConfig
 from signer import policyoptions, serveroptions
-from signer.config import SignConfig
+from signer.config import ParentConfig, SignConfig
 from signer.policy import HOUR
 from signer.policyoptions import LONGEST
 
@@ -69,12 +70,10 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
     if gate is not None:
         plain(gate, 1, 1, "gate enforce")
         choice(gate.args[0], ("enforce",))
-    registrar = directive.option("registrar")
     patience = directive.option("registrar-patience")
     if patience is not None:
         plain(patience, 1, 1, "registrar-patience DURATION")
-    if registrar is not None and parent.island:
-        raise CorefileError(registrar.place, "an island has no parent: `parent none` above")
+    registrar = _registrar(directive, parent)
     # Somebody is named to whom a rollover can be brought.
     rolls = bool(parent.addresses) or registrar is not None
     return SignConfig(
@@ -88,13 +87,29 @@ def read_sign(directive: Directive, directory: Path) -> SignConfig:
         key_files=key_files,
         key_directories=key_directories,
         keystore=None if keystore is None else read_directive(keystore),
-        registrar=None if registrar is None else registry.read(registrar),
+        registrar=registrar,
         registrar_patience=HOUR
         if patience is None
         else whole_seconds(patience.args[0], most=LONGEST),
         signed_directory=None if signed is None else directory / signed.args[0].text,
         place=directive.place,
     )
+
+
+def _registrar(directive: Directive, parent: ParentConfig) -> RegistrarConfig | None:
+    line, updates = directive.option("registrar"), directive.option("parent")
+    meant = serveroptions.updates(updates, parent)
+    if line is None:
+        return meant
+    if parent.island:
+        raise CorefileError(line.place, "an island has no parent: `parent none` above")
+    if updates is not None and meant is not None:
+        raise CorefileError(
+            line.place,
+            f"registrar contradicts the tsig of parent at {updates.place}, by which the DS goes "
+            "to the parent itself; take one of them out",
+        )
+    return registry.read(line)
 
 
 def _signal(line: Directive | None) -> bool:

@@ -102,6 +102,50 @@ def test_a_registrar_makes_keys_that_roll() -> None:
     assert sign("registrar manual; keys csk").policy.csk_lifetime is None
 
 
+@pytest.mark.parametrize(
+    ("addresses", "key"),
+    [
+        ("192.0.2.1", "zoneward file:tsig.key"),
+        ("192.0.2.1 [2001:db8::1]:5300", "zoneward. credential:tsig hmac-sha512"),
+    ],
+)
+def test_a_key_of_the_parent_is_a_dynamic_update_of_its_servers(addresses: str, key: str) -> None:
+    short = sign(f"parent {addresses} {{\n tsig {key}\n }}")
+    assert short.registrar is not None
+    assert short == sign(f"parent {addresses}; registrar rfc2136 {addresses} {{\n tsig {key}\n }}")
+
+
+SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "message"),
+    [
+        ("parent {\n tsig k env:K\n }", "4:2", "tsig needs the servers that take the update"),
+        ("parent none {\n tsig k env:K\n }", "4:2", "an island has no parent to update"),
+        ("parent 192.0.2.1 {\n tsig k\n }", "4:2", "an argument is missing"),
+        ("parent 192.0.2.1 {\n tsig k env:K\n tsig l env:L\n }", "5:2", "given a second time"),
+        ("parent 192.0.2.1 {\n tsgi k env:K\n }", "4:2", "did you mean 'tsig'"),
+        (f"parent 192.0.2.1 {{\n tsig k {SECRET}\n }}", "4:9", "a secret is given by reference"),
+        (
+            f"parent 192.0.2.1 {{\n tsig k hmac-sha256 {SECRET}\n }}",
+            "4:9",
+            "a secret is given by reference",
+        ),
+        (
+            "parent 192.0.2.1 {\n tsig k env:K\n }; registrar manual",
+            "6:5",
+            "registrar contradicts the tsig of parent at Corefile:3:5",
+        ),
+    ],
+)
+def test_a_key_of_the_parent_that_means_nothing(body: str, place: str, message: str) -> None:
+    with pytest.raises(CorefileError, match=message) as caught:
+        sign(body)
+    assert str(caught.value).startswith(f"Corefile:{place}")
+    assert SECRET not in str(caught.value)
+
+
 ANCHORS = """; of a registry
 org. 3600 IN DS 26974 8 2 4FEDE294C53F438A158C41D39489CD78A86BEB0D8A0AEAFF14745C0D16E1DE32
 . IN DNSKEY 257 3 13 AAAA
