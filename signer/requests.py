@@ -13,7 +13,7 @@ from signer import goals, operations
 from signer.ds import named_by
 from signer.keyset import Goal, Key, KeySet, RecordKind, Role, State, roles
 from signer.operations import OperationError
-from signer.parent import ParentAnswer, Seen
+from signer.parent import ParentAnswer, Seen, Unknown
 from signer.policy import ALGORITHM_NAMES, Policy
 
 
@@ -161,7 +161,12 @@ def refuse_contradiction(
     origin: dns.name.Name, keys: Sequence[Key], parent: ParentAnswer, *, seen: bool
 ) -> None:
     """A person's word stands where the parent can't be asked; what all of its servers show is
-    better evidence. Raises OperationError."""
+    better evidence, and where it does not validate nobody can know. Raises OperationError."""
+    if isinstance(parent, Unknown) and parent.bogus:
+        raise OperationError(
+            f"{parent}; what validators take for the DS of {origin} nobody knows until it "
+            "validates: see to the clock, the anchors and the parent's servers"
+        )
     if not isinstance(parent, Seen):
         return
     for key in keys:

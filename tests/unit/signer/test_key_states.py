@@ -1,5 +1,7 @@
 """Keys move by evidence and time alone: what a zone's signer takes for either."""
 
+import asyncio
+
 import dns.name
 import pytest
 from signhouse import BLOCK, CDS, DNSKEY, ORIGIN, RECORDS, House, scan, scenario
@@ -7,8 +9,9 @@ from signhouse import BLOCK, CDS, DNSKEY, ORIGIN, RECORDS, House, scan, scenario
 import engine
 from keystore import KeystoreError
 from signer.keyset import Role
+from signer.operations import OperationError
 from signer.outcome import Published
-from signer.parent import Seen
+from signer.parent import ParentAnswer, Seen, Unknown
 from signer.policy import DAY, HOUR, KeyLayout, Policy
 from signer.requests import Roll
 
@@ -36,6 +39,38 @@ async def test_keys_move_when_timer_and_observation_agree(house: House) -> None:
     assert house.states() == "oooo"
     await house.start()
     assert house.states() == "oooo", "and it is remembered"
+
+
+@pytest.mark.parametrize(
+    ("parent", "refusal"),
+    [
+        (Unknown("no route"), None),
+        (Unknown("DS of example.org. has expired", bogus=True), "the parent's answer is bogus: DS"),
+        (Seen(frozenset(), frozenset(), 300, ("192.0.2.53:53",)), "don't all show the DS of key"),
+    ],
+)
+def test_a_persons_word_about_the_ds_stands_where_nobody_can_be_asked(
+    house: House, parent: ParentAnswer, refusal: str | None
+) -> None:
+    async def story(house: House) -> None:
+        house.parent.answer = Seen(frozenset(), frozenset(), 300, ("192.0.2.53:53",))
+        await house.start()
+        outcome = await house.sign(scan())
+        assert isinstance(outcome, Published)
+        await house.signer.observed(BLOCK, outcome.zone.serial)
+        house.clock.now += 2 * DAY
+        await house.signer.tick()
+        assert house.states() == "ooor"
+        house.parent.answer = parent
+        if refusal is not None:
+            with pytest.raises(OperationError, match=refusal):
+                await house.signer.confirm_ds(seen=True)
+        else:
+            assert await house.signer.confirm_ds(seen=True) == house.signer.keyset.keys
+        said = [entry.detail for entry in await house.signer.audit() if entry.actor == "operator"]
+        assert len(said) == (0 if refusal else 1)
+
+    asyncio.run(asyncio.wait_for(story(house), 60))
 
 
 @scenario
