@@ -305,12 +305,19 @@ class KeySet:
         )
 
     def for_parent(self) -> tuple[Key, ...]:
-        """Which keys the parent's DS are to be made of, whether it is time for it or not."""
+        """Which keys the parent's DS are to be made of now; those to come where it is to have
+        none yet, as before the first and on an island."""
+        now = tuple(key for key in self.keys if key.visible(RecordKind.DS))
+        return now or self.to_come()
+
+    def to_come(self) -> tuple[Key, ...]:
+        """Whose DS the parent is to have later: what it would lead to is not in all caches."""
         return tuple(
             key
             for key in self.keys
-            if key.record(RecordKind.DS) is not None
-            and (key.visible(RecordKind.DS) or (key.goal is Goal.OMNIPRESENT and not key.standby))
+            if key.state(RecordKind.DS) is State.HIDDEN
+            and key.goal is Goal.OMNIPRESENT
+            and not key.standby
         )
 
     def foreign_ksks(self) -> tuple[ForeignKey, ...]:

@@ -341,6 +341,10 @@ class ZoneSigner:
         """DS rdata (SHA-256) of the keys that the parent is to know, other signers' included."""
         return [ds_rdata(self.origin, dnskey) for dnskey in self.dnskeys()]
 
+    def ds_to_come(self) -> tuple[Key, ...]:
+        """Whose DS would come too early; none on an island, whose anchors nobody waits for."""
+        return () if self._lookout.island else self.keyset.to_come()
+
     def dnskeys(self) -> Sequence[bytes]:
         """DNSKEY rdata of the same keys, for registrars that want those."""
         keyset = self.keyset

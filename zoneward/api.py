@@ -68,11 +68,13 @@ class ZoneKeys(msgspec.Struct, frozen=True):
 
 
 class Delegation(msgspec.Struct, frozen=True):
-    """What a parent is to have: DS and DNSKEY records in presentation form."""
+    """What a parent is to have: DS and DNSKEY records in presentation form. `early` has the tags
+    of keys whose DS it is not to have yet."""
 
     zone: str
     ds: tuple[str, ...]
     dnskey: tuple[str, ...]
+    early: tuple[int, ...] = ()
 
 
 class DsForms(msgspec.Struct, frozen=True):

@@ -69,6 +69,7 @@ def delegation(group: NameGroup) -> Delegation:
         str(group.origin),
         ds=() if signer is None else tuple(_texts(dns.rdatatype.DS, signer.ds_records())),
         dnskey=() if signer is None else tuple(_texts(dns.rdatatype.DNSKEY, signer.dnskeys())),
+        early=() if signer is None else tuple(key.tag for key in signer.ds_to_come()),
     )
 
 

@@ -50,6 +50,13 @@ def show(
     for delegation in found:
         for rdata in delegation.dnskey if dnskey else delegation.ds:
             click.echo(f"{delegation.zone} IN {'DNSKEY' if dnskey else 'DS'} {rdata}")
+        if delegation.early:
+            tags = ", ".join(map(str, delegation.early))
+            click.echo(
+                f"{delegation.zone}: the DS of key {tags} is not to be at the parent yet: what it "
+                f"leads to is not in all caches; see `zoneward status {delegation.zone}`",
+                err=True,
+            )
 
 
 def _show_form(found: DsForms, form: str, as_json: bool) -> None:

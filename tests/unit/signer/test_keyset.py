@@ -6,7 +6,7 @@ import pytest
 
 from signer.actions import Action, Advance, ObserveParent, ObserveServers, SignApex, SubmitDs
 from signer.advance import advance
-from signer.keyset import Key, KeySet, Record, RecordKind, Role, State
+from signer.keyset import Goal, Key, KeySet, Record, RecordKind, Role, State
 from signer.observations import Observations
 from signer.policy import DAY, HOUR, MINUTE, Policy
 
@@ -130,6 +130,47 @@ def test_the_ds_is_announced_and_then_waited_for_at_the_parent() -> None:
     assert {SubmitDs, ObserveParent, SignApex} <= kinds(step)
     later = advance(step.keyset, POLICY, published(0.0), 1000.0 * DAY)
     assert states(later.keyset) == "OOOR", "without seeing it, never"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "keys", "now", "later"),
+    [
+        ("the first key", ((Goal.OMNIPRESENT, State.HIDDEN),), (0,), (0,)),
+        ("one that is there", ((Goal.OMNIPRESENT, State.OMNIPRESENT),), (0,), ()),
+        (
+            "a successor that is being published",
+            ((Goal.HIDDEN, State.OMNIPRESENT), (Goal.OMNIPRESENT, State.HIDDEN)),
+            (0,),
+            (1,),
+        ),
+        (
+            "one whose turn has come",
+            ((Goal.HIDDEN, State.OMNIPRESENT), (Goal.OMNIPRESENT, State.RUMOURED)),
+            (0, 1),
+            (),
+        ),
+        (
+            "one that is going",
+            ((Goal.HIDDEN, State.UNRETENTIVE), (Goal.OMNIPRESENT, State.OMNIPRESENT)),
+            (1,),
+            (),
+        ),
+        ("going insecure", ((Goal.HIDDEN, State.UNRETENTIVE),), (), ()),
+    ],
+)
+def test_a_ds_is_for_the_parent_when_its_turn_has_come(
+    scenario: str,
+    keys: tuple[tuple[Goal, State], ...],
+    now: tuple[int, ...],
+    later: tuple[int, ...],
+) -> None:
+    made = tuple(
+        attrs.evolve(key(number=number), goal=goal).with_record(DS, Record(state))
+        for number, (goal, state) in enumerate(keys)
+    )
+    found = keyset(*made)
+    assert found.for_parent() == tuple(made[number] for number in now), scenario
+    assert found.to_come() == tuple(made[number] for number in later), scenario
 
 
 def test_the_wait_for_the_ds_uses_the_ttl_that_the_parent_shows() -> None:

@@ -16,7 +16,7 @@ import corefile
 from signer.parent import DnsParentView, ParentAnswer, Seen
 from signer.state import StateDatabase
 from zoneward import admin
-from zoneward.api import DsCheck, DsForms, DsPlan, Fault, Lines, Status
+from zoneward.api import Delegation, DsCheck, DsForms, DsPlan, Fault, Lines, Status
 from zoneward.configuration import plan_manager
 from zoneward.manager import Manager
 from zoneward.state import StateDirectory
@@ -175,6 +175,18 @@ def test_what_a_registrar_says_against_it_is_said(directory: Path, parent: Paren
         reply = await push(client)
         assert reply.status_code == 409
         assert "the office is closed" in msgspec.json.decode(reply.content, type=Fault).error
+
+    run(directory, scenario)
+
+
+def test_whose_ds_would_come_too_early_is_said(directory: Path, parent: Parent) -> None:
+    async def scenario(manager: Manager, client: httpx.AsyncClient) -> None:
+        (before,) = await get(client, "/ds", list[Delegation])
+        (tag,) = before.early
+        assert before.ds[0].startswith(f"{tag} 13 2 "), "the only one: for who wants it beforehand"
+        await announced(manager)
+        (now,) = await get(client, "/ds", list[Delegation])
+        assert (now.ds, now.early) == (before.ds, ())
 
     run(directory, scenario)
 
