@@ -53,10 +53,11 @@ def moves(before: KeySet, after: KeySet) -> tuple[str, ...]:
         if state is not one.record.state:
             lines.append(_foreign_line(one.dnskey, state, one.record.state))
     lines += [_foreign_line(dnskey, was, State.HIDDEN) for dnskey, was in old_foreign.items()]
-    return (*lines, *_denial_moves(before, after))
+    return (*lines, *denial_moves(before, after))
 
 
-def _denial_moves(before: KeySet, after: KeySet) -> list[str]:
+def denial_moves(before: KeySet, after: KeySet) -> list[str]:
+    """One line for each kind of denial whose state differs."""
     old = {denial.nsec3: denial.record.state for denial in before.denials}
     new = {denial.nsec3: denial.record.state for denial in after.denials}
     lines = []

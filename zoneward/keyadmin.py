@@ -40,6 +40,8 @@ async def plan(signer: ZoneSigner, asked: PlanAsk) -> PlanView:
     policy = signer.config.policy
     found = await asyncio.to_thread(planner.plan, keyset, policy, seen, lived, until)
 
+    befores = [found.before, *(step.keyset for step in found.steps)]
+
     def wall(at: float) -> float:
         return at + offset
 
@@ -53,15 +55,18 @@ async def plan(signer: ZoneSigner, asked: PlanAsk) -> PlanView:
         steps=tuple(
             PlannedStep(
                 at=report.iso(wall(step.at)),
-                moves=tuple(
-                    f"{move.record.value} of {_name(step.keyset, move.key)}: "
-                    f"{move.was.value} -> {move.to.value}"
-                    for move in step.moves
+                moves=(
+                    *(
+                        f"{move.record.value} of {_name(step.keyset, move.key)}: "
+                        f"{move.was.value} -> {move.to.value}"
+                        for move in step.moves
+                    ),
+                    *report.denial_moves(before, step.keyset),
                 ),
                 doing=step.doing,
                 why=step.why,
             )
-            for step in found.steps
+            for before, step in zip(befores, found.steps, strict=False)
         ),
         svg=timeline_svg.draw(found, wall) if asked.svg else None,
     )

@@ -17,7 +17,7 @@ import engine
 from signer.state import StateDatabase
 from zoneward import admin
 from zoneward.api import Fault, Lines, PlanView, Status, Trail
-from zoneward.configuration import plan_manager
+from zoneward.configuration import ManagerPlan, plan_manager
 from zoneward.manager import Manager
 from zoneward.state import StateDirectory
 from zoneward.zonetask import ZoneTask
@@ -47,19 +47,13 @@ def run(directory: Path, scenario: Callable[[Manager, httpx.AsyncClient], Awaita
         state = StateDirectory(directory / "state")
         state.prepare()
         database = StateDatabase(state.database)
-        parsed = corefile.parse(
-            COREFILE, path=str(directory / "Corefile"), environ={}, read=lambda _: ""
-        )
-        manager = Manager(state, plan_manager(parsed), database)
+        manager = Manager(state, read(directory, COREFILE), database)
         running = asyncio.create_task(manager.run())
         try:
             await manager.apply(manager.plan)
             transport = httpx.ASGITransport(admin.application(manager))
             async with httpx.AsyncClient(transport=transport, base_url="http://zoneward") as client:
-                for _ in range(400):
-                    if status_of(await client.get("/v1/status")).settled:
-                        break
-                    await asyncio.sleep(0.02)
+                await settle(client)
                 await scenario(manager, client)
         finally:
             running.cancel()
@@ -67,6 +61,20 @@ def run(directory: Path, scenario: Callable[[Manager, httpx.AsyncClient], Awaita
             database.close()
 
     asyncio.run(body())
+
+
+def read(directory: Path, text: str) -> ManagerPlan:
+    path = str(directory / "Corefile")
+    return plan_manager(corefile.parse(text, path=path, environ={}, read=lambda _: ""))
+
+
+async def settle(client: httpx.AsyncClient) -> None:
+    for _ in range(400):
+        found = status_of(await client.get("/v1/status"))
+        signing = [row.signing.state for row in found.zones if row.signing is not None]
+        if found.settled and signing == ["signed"]:
+            return
+        await asyncio.sleep(0.02)
 
 
 def status_of(reply: httpx.Response) -> Status:
@@ -109,6 +117,24 @@ def test_a_roll_is_planned_begun_and_in_the_log(directory: Path) -> None:
         assert "on ED25519 already" in await refused(
             client, "/keys/roll", zone="example.org", roll=wish
         )
+
+    run(directory, scenario)
+
+
+def test_another_kind_of_denial_is_in_the_plan(directory: Path) -> None:
+    async def scenario(manager: Manager, client: httpx.AsyncClient) -> None:
+        await manager.apply(
+            read(directory, COREFILE.replace("parent none", "parent none\n  nsec3"))
+        )
+        await settle(client)
+        plan = await post(client, "/keys/plan", PlanView, zone="example.org")
+        moves = [move for step in plan.steps for move in step.moves if move.startswith("NSEC")]
+        assert moves == [
+            "NSEC: rumoured -> unretentive",
+            "NSEC3 0 - 0: hidden -> rumoured",
+            "NSEC: unretentive -> hidden",
+            "NSEC3 0 - 0: rumoured -> omnipresent",
+        ]
 
     run(directory, scenario)
 
