@@ -216,6 +216,7 @@ class ZoneSigner:
 
     def preview(self, wanted: Request | None = None) -> KeySet:
         """The key set as it is, or as a request would leave it. Raises OperationError."""
+        self._refuse_before_start()
         if wanted is None:
             return self.keyset
         return requests.apply(self.keyset, self.config.policy, wanted)

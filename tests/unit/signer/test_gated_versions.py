@@ -170,6 +170,8 @@ async def test_what_is_heard_before_the_start_touches_no_key(house: House) -> No
     with pytest.raises(OperationError, match="has not started yet"):
         await signer.request(Roll())
     with pytest.raises(OperationError, match="has not started yet"):
+        signer.preview()
+    with pytest.raises(OperationError, match="has not started yet"):
         await signer.add_key(house.keystore.list(ORIGIN)[0])
     assert house.read(lambda db: keytables.load_keyset(db, ORIGIN)) == before
     assert len(house.keystore.list(ORIGIN)) == 1
