@@ -35,6 +35,8 @@ _CATALOG_POLL = 30.0
 # Questions that fall into so many seconds are asked one after the other.
 _TOGETHER = 0.5
 _QUIET_ATTEMPTS = 4
+# What the engine says of a transfer that the manager can't give.
+_NO_VERSION = "the primary answers SERVFAIL"
 TROUBLE = (SecretError, OSError, EOFError, EngineError, TimeoutError, CatalogError, ValueError)
 
 Publish = Callable[[str, Zone, int], None]
@@ -289,12 +291,15 @@ class Subscription:
                 self._show(origin, entry, current)
         except (EngineError, ValueError) as error:
             entry.contact = before
-            # Of this zone alone: the manager may not have signed it yet.
-            if str(error) != entry.problem:
-                entry.problem = str(error)
+            # Of this zone alone.
+            problem = str(error)
+            if entry.zone is None and problem.endswith(_NO_VERSION):
+                problem = "the manager has no version of it yet"
+            if problem != entry.problem:
+                entry.problem = problem
                 # A zone that is new to the catalog may have to be signed first.
                 level = logging.INFO if entry.zone is None else logging.WARNING
-                _log.log(level, "zone %s of block %s: %s", origin, self.block.id, error)
+                _log.log(level, "zone %s of block %s: %s", origin, self.block.id, problem)
             entry.due = loop.time() + retry_interval(told)
             return
         entry.problem = None

@@ -16,7 +16,7 @@ from server.subscriptions import tsig_key
 from server.transfer import read_frame, write_frame
 
 LINK = bytes(range(32))
-_NOTAUTH = 9
+_SERVFAIL, _NOTAUTH = 2, 9
 
 
 def zone(origin: str, serial: int, *lines: str, expire: int = 3600) -> engine.Zone:
@@ -50,6 +50,8 @@ class FakeManager:
         self.path = path
         self.keys = [tsig_key(derive(LINK, block)) for block in blocks]
         self.zones: dict[str, engine.Zone] = {}
+        #: Listed, and still being signed.
+        self.to_come: set[str] = set()
         self.history: dict[str, list[engine.Diff]] = {}
         self.asked: list[tuple[str, str]] = []
         self.refused: list[str] = []
@@ -96,7 +98,8 @@ class FakeManager:
                 self.asked.append((origin, request.kind))
                 held = self.zones.get(origin)
                 if held is None:
-                    await write_frame(writer, protocol.refuse(request, _NOTAUTH, now))
+                    rcode = _SERVFAIL if origin in self.to_come else _NOTAUTH
+                    await write_frame(writer, protocol.refuse(request, rcode, now))
                     continue
                 history = [
                     diff

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -118,6 +119,26 @@ def test_catalog_first_then_its_members(run: Run) -> None:
         assert abs(rig.shown.until("a.test.") - time.time() - 3600) < 5
 
     run(scenario)
+
+
+def test_a_zone_that_is_still_being_signed_is_said_to_come(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def scenario(rig: Rig) -> None:
+        signed = rig.manager.zones.pop("a.test.")
+        rig.manager.to_come.add("a.test.")
+        async with rig.following():
+            await until(lambda: len(rig.manager.asked) >= 3)
+            rig.manager.zones["a.test."] = signed
+            await until(lambda: rig.shown.serial("a.test.") == 1)
+
+    run(scenario)
+    said = [record.getMessage() for record in caplog.records]
+    line = "zone a.test. of block b-0123: the manager has no version of it yet"
+    assert said.count(line) == 1
+    assert not any("SERVFAIL" in one for one in said)
 
 
 def test_a_change_comes_by_ixfr_when_told(run: Run) -> None:
