@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,13 +14,10 @@ from fakemanager import LINK, FakeManager, zone
 
 import engine
 from corefile.arguments import Endpoint
-from corefile.link import catalog_name, derive
+from corefile.link import catalog_name
 from corefile.names import name_wire
 from server.compile import BlockData
-from server.members import CatalogError, members
-from server.notify import NotifyListener
-from server.subscriptions import Subscription, tsig_key
-from server.transfer import read_frame, write_frame
+from server.subscriptions import Subscription
 
 BLOCK = BlockData("b-0123", ("a.test.",), ("a.test.", "b.test."))
 CATALOG = catalog_name(BLOCK.id)
@@ -388,104 +384,6 @@ def test_a_catalog_that_is_refused_changes_nothing(run: Run) -> None:
         assert (CATALOG, "ixfr") in manager.asked
 
     run(scenario)
-
-
-# --- what a catalog may say ---
-
-
-def test_members_of_a_catalog() -> None:
-    assert members(catalog("a.test.", "x.b.test."), ["a.test.", "b.test."]) == {
-        "a.test.",
-        "x.b.test.",
-    }
-
-
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ([], "the catalog's version is not 2"),
-        ([f'version.{CATALOG} 0 IN TXT "1"'], "the catalog's version is not 2"),
-        (
-            [f'version.{CATALOG} 0 IN TXT "2"', f"x.zones.{CATALOG} 0 IN PTR other.test."],
-            "other.test. lies outside of the block's keys",
-        ),
-        (
-            [
-                f'version.{CATALOG} 0 IN TXT "2"',
-                f"x.zones.{CATALOG} 0 IN PTR a.test.",
-                f"x.zones.{CATALOG} 0 IN PTR b.a.test.",
-            ],
-            "has more than one PTR record",
-        ),
-    ],
-)
-def test_catalogs_that_are_refused(lines: list[str], expected: str) -> None:
-    with pytest.raises(CatalogError, match=expected):
-        members(zone(CATALOG, 1, *lines), ["a.test."])
-
-
-def test_what_is_no_member_is_passed_over() -> None:
-    lines = [
-        f'version.{CATALOG} 0 IN TXT "2"',
-        f"x.zones.{CATALOG} 0 IN PTR a.test.",
-        f'group.x.zones.{CATALOG} 0 IN TXT "g"',
-        f"coo.x.zones.{CATALOG} 0 IN PTR other.test.",
-        f"ext.{CATALOG} 0 IN PTR other.test.",
-    ]
-    assert members(zone(CATALOG, 1, *lines), ["a.test."]) == {"a.test."}
-
-
-# --- NOTIFY ---
-
-
-def notify(tmp_path: Path, *messages: bytes) -> tuple[list[bytes], list[tuple[bytes, str]]]:
-    """The replies to messages sent one after the other, and what was heard."""
-    heard: list[tuple[bytes, str]] = []
-
-    async def scenario() -> list[bytes]:
-        listener = NotifyListener(
-            tmp_path / "s",
-            lambda key, origin: heard.append((key, origin)),
-            lambda: [tsig_key(derive(LINK, BLOCK.id))],
-        )
-        await listener.start()
-        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
-        replies = []
-        for message in messages:
-            await write_frame(writer, message)
-            with contextlib.suppress(asyncio.IncompleteReadError):
-                async with asyncio.timeout(5):
-                    replies.append(await read_frame(reader))
-        writer.close()
-        await listener.stop()
-        return replies
-
-    return asyncio.run(scenario()), heard
-
-
-def rcode(reply: bytes) -> int:
-    (flags,) = struct.unpack("!H", reply[2:4])
-    return int(flags) & 0xF
-
-
-def test_a_signed_notify_is_heard_and_acknowledged(tmp_path: Path) -> None:
-    key = tsig_key(derive(LINK, BLOCK.id))
-    now = int(time.time())
-    message = engine.notify_message(name_wire("a.test."), 5, key, 77, now)
-    (reply, again), heard = notify(tmp_path, message, message)
-    assert reply[:2] == again[:2] == struct.pack("!H", 77)
-    assert rcode(reply) == 0
-    assert heard == [(b"\x06b-0123\x03key\x08zoneward\0", "a.test.")] * 2
-
-
-@pytest.mark.parametrize("key", [None, tsig_key(derive(bytes(32), BLOCK.id))])
-def test_a_notify_that_is_not_signed_by_the_block_is_not_heard(
-    tmp_path: Path, key: engine.TsigKey | None
-) -> None:
-    message = engine.notify_message(name_wire("a.test."), 5, key, 77, int(time.time()))
-    replies, heard = notify(tmp_path, message)
-    assert heard == []
-    assert [rcode(reply) for reply in replies] == [9]
 
 
 def test_what_is_told_while_a_round_lasts_is_asked_for_before_the_rest(run: Run) -> None:
