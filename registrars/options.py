@@ -10,6 +10,7 @@ from corefile import CorefileError, Directive
 from corefile.arguments import (
     SecretReference,
     choice,
+    duration,
     known_options,
     no_body,
     number_of_arguments,
@@ -21,7 +22,8 @@ from corefile.lexer import Token
 from corefile.secrets import SecretError
 from registrars.protocol import Context, RegistrarError
 
-_VALUES = {"endpoint": "URL", "zone": "PARENT"}
+_VALUES = {"endpoint": "URL", "zone": "PARENT", "ttl": "DURATION"}
+LONGEST_TTL = 7 * 86400
 
 
 @attrs.frozen
@@ -30,7 +32,8 @@ class Options:
     be given, where None none need be. Of `secrets` and `words` all have to be there, of
     `optional` ones none; those named in `together` come together or not at all. `choices` are
     words with a closed list of values, the first the default. `zone` lets the one be named that the
-    DS goes into, `plain` an endpoint without TLS beyond this machine."""
+    DS goes into, `ttl` the TTL that they have there, `plain` an endpoint without TLS beyond this
+    machine."""
 
     endpoint: str | None = ""
     secrets: tuple[str, ...] = ()
@@ -41,6 +44,7 @@ class Options:
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     flags: tuple[str, ...] = ()
     zone: bool = False
+    ttl: bool = False
     plain: bool = False
 
 
@@ -56,6 +60,11 @@ class Settings:
         """Empty where it was not given."""
         return dict(self.words).get(name, "")
 
+    @property
+    def ttl(self) -> int | None:
+        """In seconds; None where it was not given."""
+        return int(self.word("ttl")) if self.word("ttl") else None
+
 
 def read(directive: Directive, options: Options) -> Settings:
     """`registrar NAME { … }`. Raises CorefileError."""
@@ -64,6 +73,7 @@ def read(directive: Directive, options: Options) -> Settings:
     choices = dict(options.choices)
     known = (*secrets, *options.words, *options.optional_words, *choices, *options.flags)
     known += ("endpoint",) + (("zone",) if options.zone else ())
+    known += ("ttl",) if options.ttl else ()
     number_of_arguments(directive, 1, 1, f"registrar {name}")
     known_options(directive, known)
     only_once(directive, known)
@@ -82,6 +92,8 @@ def read(directive: Directive, options: Options) -> Settings:
             given[line.name] = choice(line.args[0], choices[line.name])
         elif line.name == "zone":
             given[line.name] = zone(line.args[0])
+        elif line.name == "ttl":
+            given[line.name] = str(int(duration(line.args[0], least=1, most=LONGEST_TTL)))
         else:
             given[line.name] = line.args[0].text if line.args else "yes"
     have = {*references, *given, *(("endpoint",) if endpoint else ())}

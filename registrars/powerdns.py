@@ -5,6 +5,7 @@
         key file:PATH|env:NAME|credential:NAME
         server ID
         zone PARENT
+        ttl DURATION
     }
 
 The API speaks no TLS by itself, so *endpoint* may be http to another machine; then the network
@@ -20,7 +21,9 @@ from registrars.http import Client, quoted
 from registrars.plan import done, never_pending, replacement
 from registrars.protocol import Capabilities, Context, Deletes, Entry, Plan, Receipt, Wants
 
-OPTIONS = options.Options(secrets=("key",), optional_words=("server",), zone=True, plain=True)
+OPTIONS = options.Options(
+    secrets=("key",), optional_words=("server",), zone=True, ttl=True, plain=True
+)
 _TTL = 3600
 
 
@@ -77,7 +80,11 @@ class PowerDNS:
         if entries is not None:
             records = [Record(formats.ds_text(entry)) for entry in entries]
             change = Change(
-                _owner(plan.zone), "DS", ttl, records, "REPLACE" if records else "DELETE"
+                _owner(plan.zone),
+                "DS",
+                self._config.ttl or ttl,
+                records,
+                "REPLACE" if records else "DELETE",
             )
             self._client.call("PATCH", self._path(plan.zone), body={"rrsets": [change]})
         return done(plan)

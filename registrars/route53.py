@@ -6,6 +6,7 @@
         session-token file:PATH|env:NAME|credential:NAME
         zone PARENT
         zone-id ID
+        ttl DURATION
         endpoint URL
     }
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         ResourceRecordSetTypeDef,
     )
 
-OPTIONS = attrs.evolve(aws.OPTIONS, optional_words=("zone-id",), zone=True)
+OPTIONS = attrs.evolve(aws.OPTIONS, optional_words=("zone-id",), zone=True, ttl=True)
 _TTL = 3600
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 
@@ -90,7 +91,7 @@ class Route53:
             new: ResourceRecordSetTypeDef = {
                 "Name": plan.zone.canonicalize().to_text(),
                 "Type": "DS",
-                "TTL": _TTL if old is None else old.get("TTL", _TTL),
+                "TTL": self._config.ttl or (_TTL if old is None else old.get("TTL", _TTL)),
                 "ResourceRecords": [{"Value": formats.ds_text(one)} for one in entries],
             }
             changes.append({"Action": "CREATE", "ResourceRecordSet": new})

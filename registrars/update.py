@@ -40,6 +40,7 @@ from corefile.arguments import (
     zone,
 )
 from corefile.secrets import SecretError
+from registrars.options import LONGEST_TTL
 from registrars.protocol import (
     Capabilities,
     Context,
@@ -61,7 +62,6 @@ _ALGORITHMS = {
 }
 _PORT = 53
 _TTL = 3600
-_LONGEST_TTL = 7 * 86400
 # Said by who is not the primary, or does not know us: another address may.
 _NOT_HERE = (dns.rcode.REFUSED, dns.rcode.NOTAUTH, dns.rcode.NOTIMP, dns.rcode.NOTZONE)
 _CHANGED = (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN)
@@ -105,7 +105,7 @@ def read(directive: Directive) -> Settings:
         servers=tuple((one.address, one.port) for one in servers),
         tsig=read_tsig(tsig),
         zone=None if parent is None else zone(parent.args[0]),
-        ttl=None if ttl is None else int(duration(ttl.args[0], least=1, most=_LONGEST_TTL)),
+        ttl=None if ttl is None else int(duration(ttl.args[0], least=1, most=LONGEST_TTL)),
     )
 
 

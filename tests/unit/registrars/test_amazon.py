@@ -308,6 +308,15 @@ def test_the_ttl_stays_as_it_was(zones: Registrar) -> None:
     assert int(amazon.record_set("child.example.net.").ttl) == 300
 
 
+def test_a_ttl_of_its_own(cloud: Amazon, zones: Registrar) -> None:
+    bring_about(zones, CHILD, (key(1, CHILD),), (key(1, CHILD),))
+    text = f"registrar route53 {{\n{lines(cloud.endpoint, 'ttl 5m')}}}"
+    quick = opened(text, CREDENTIALS)
+    bring_about(quick, CHILD, (key(1, CHILD), key(2, CHILD)), ())
+    assert int(amazon.record_set("child.example.net.").ttl) == 300
+    quick.close()
+
+
 def test_two_zones_of_one_name_need_an_id(cloud: Amazon, zones: Registrar) -> None:
     second = cloud.zone("example.net.")
     with pytest.raises(RegistrarError, match="2 public zones") as caught:

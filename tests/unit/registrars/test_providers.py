@@ -205,6 +205,14 @@ def test_powerdns_keeps_the_ttl() -> None:
         assert provider.ttl == 77
 
 
+def test_powerdns_has_a_ttl_of_its_own() -> None:
+    provider = PowerDNS()
+    provider.options += "\nttl 5m"
+    with running(provider) as (_, driver):
+        bring_about(driver, CHILD, (key(1, CHILD),), ())
+        assert provider.ttl == 300
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_cloudflare_has_to_find_one_zone(count: int) -> None:
     zones = [{"id": str(number), "name": "example.org"} for number in range(count)]
