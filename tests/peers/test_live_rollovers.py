@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 
 import dns.rdatatype
 import pytest
+from carriedscene import CarriedScene, carried
 from house import House, until
-from livescene import Scene, carried, in_use, out_of_use, shown
+from livescene import in_use, keys_are
 from registrar import ds_record, published
 
 from signer.status import KeyStatus
 
 pytestmark = pytest.mark.peers
 
-Start = Callable[..., Scene]
+Start = Callable[..., CarriedScene]
 
 CDS, CDNSKEY = dns.rdatatype.CDS, dns.rdatatype.CDNSKEY
 
@@ -25,43 +26,21 @@ CDS, CDNSKEY = dns.rdatatype.CDS, dns.rdatatype.CDNSKEY
 def start(house: House) -> Iterator[Start]:
     """A scene by name and policy, at the point where every answer is authenticated. The
     registrar reads CDS, or CDNSKEY, or, with None, is a person."""
-    scenes: list[Scene] = []
+    scenes: list[CarriedScene] = []
 
     def begin(
         name: str, policy: str, reads: dns.rdatatype.RdataType | None = CDS, **options: str
-    ) -> Scene:
-        scene = Scene(house, name, **options)
+    ) -> CarriedScene:
+        scene = CarriedScene(house, name, **options)
         scenes.append(scene)
         scene.start(policy)
         wish = carried(scene) if reads is None else published(house, scene.parent, reads)
-        scene.begin(wish)
+        scene.carry(wish)
         return scene
 
     yield begin
     for scene in scenes:
         scene.end()
-
-
-def keys_are(scene: Scene, new: set[tuple[str, str]], old: list[KeyStatus]) -> None:
-    """In use are new keys of these roles and algorithms; the old ones, of which the others were
-    in use before, are out of use everywhere: in the zone, at the parent, and for a person."""
-    keys = scene.keys()
-    used = {key.fingerprint for key in in_use(keys)}
-    gone = {key.fingerprint for key in out_of_use(keys)}
-    assert {(key.role, key.algorithm) for key in in_use(keys)} == new
-    assert {key.fingerprint for key in old} == gone
-    assert used | gone == {key.fingerprint for key in keys}
-    (listed,) = shown(scene, "keys", "list")
-    assert {key["fingerprint"] for key in listed["keys"] if key["signing"]} == used
-    (row,) = shown(scene, "status")["zones"]
-    assert (row["signing"]["state"], row["signing"]["waits"], row["signing"]["todo"]) == (
-        "signed",
-        [],
-        [],
-    )
-    tags = {key.tag for key in in_use(keys)}
-    assert {ds.key_tag for ds in scene.parent.ds()} <= tags
-    assert len(scene.house.answer(scene.zone, "DNSKEY")) == len(tags)
 
 
 def role(keys: list[KeyStatus], name: str) -> list[KeyStatus]:

@@ -1,23 +1,21 @@
 """The whole product between a signed parent and validating resolvers, while keys roll."""
 
 import random
-import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import dns.exception
 import dns.name
 import dns.rdatatype
 import dns.rdtypes.ANY.DS
 import msgspec
-from house import House, until
-from parentzone import PARENT, SignedParent
-from registrar import Registrar, Wish, ds_record, published
-from validator import EAGER, PLAIN, Validator
+from house import House
+from parentzone import PARENT
+from validator import Validator
 from watcher import KINDS, ZONE, Expectations, Watcher, Wrong
 
 from signer.status import KeyStatus, ZoneStatus
@@ -25,42 +23,29 @@ from zoneward.api import Status, ZoneKeys
 from zoneward.client import AdminClient
 from zoneward.refusal import Refusal
 
-# Of everything, in seconds: longer than it takes to look, so that caches are what is waited for.
-TTL = 3
-# How many answers of each kind are to be seen in each phase of a rollover.
-ENOUGH = 100
 # A rollover takes some half a minute; a machine that is busy gets its time.
 PATIENCE = 120
 
-_BLOCK = """
-{zone}:@PORT@ {{
-    bind @ADDRESS@
-    file db.child
-    sign {{
-        parent {parent}
-        observe {observe}
-        dnskey-ttl {ttl}s
-        max-zone-ttl {ttl}s
-        parent-ds-ttl {ttl}s
-        propagation 1s
-        parent-propagation 1s
-        publish-safety 0s
-        retire-safety 0s
-        validity 1d
-        refresh 6h
-        jitter 1h
-{policy}
-    }}
-}}
-"""
+
+class Parent(Protocol):
+    """Who has the zone's DS."""
+
+    def ds(self) -> frozenset[dns.rdtypes.ANY.DS.DS]: ...
 
 
 class Scene:
     """`start` and `begin` bring it to the point where every answer is authenticated. Then comes
     the scenario, `conclude` and `end`."""
 
-    def __init__(self, house: House, name: str, observe: str = "@ADDRESS@:@PORT@") -> None:
-        """`observe` as in *sign*."""
+    parent: Parent
+    # How many answers of each kind are to be seen in each phase of a rollover.
+    answers = 100
+    # In seconds: between two looks at how far it is, two looks at what status says, and at most
+    # between two edits in a rollover.
+    look, read, edit_within = 0.2, 0.5, 0.8
+
+    def __init__(self, house: House, name: str, ttl: int) -> None:
+        """`ttl` is that of all the zone's data, in seconds."""
         self.house = house
         self.zone = f"{name}.{PARENT.to_text(omit_final_dot=True)}"
         self.origin = dns.name.from_text(self.zone)
@@ -69,69 +54,43 @@ class Scene:
         self.story: list[str] = []
         self.alarms: Counter[str] = Counter()
         self.untrue: list[str] = []
-        self._observe = observe
+        self.watchers: list[Watcher] = []
+        self.resolvers: list[Validator] = []
+        self._ttl = ttl
         self._random = random.Random(name)
         self._began = time.time()
         self._stop = threading.Event()
         self._telling = threading.Thread(target=self._tell, daemon=True)
         self._ends = ExitStack()
-        self.watchers: list[Watcher] = []
-        self.resolvers: list[Validator] = []
-        self.registrar: Registrar | None = None
 
-    def start(self, policy: str) -> None:
-        """The parent, Zoneward, the validators. Whatever of it comes up, `end` ends."""
-        house = self.house
-        self.parent = SignedParent(house.directory / "parent", self.origin, house.address, TTL)
-        self._ends.callback(self.parent.end)
-        self.policy(policy)
-        self.edit()
-        house.run()
-        self.client = AdminClient(house.directory / "state/run/admin.sock", patience=10)
+    @property
+    def file(self) -> str:
+        return f"db.{self.zone}"
+
+    def watched_by(self, resolvers: Sequence[Validator], pause: float) -> None:
+        """Zoneward runs. Those who ask are as slow as `pause`; the first forgets nothing."""
+        self.client = AdminClient(self.house.directory / "state/run/admin.sock", patience=10)
         self._ends.callback(self.client.close)
-        for name, options in (("plain", PLAIN), ("eager", EAGER)):
-            resolver = Validator(house.directory, name, self.parent, house.address, options)
-            self._ends.callback(resolver.end)
-            self.resolvers.append(resolver)
-            watcher = Watcher(self.zone, resolver, self.expects, forgetful=options is EAGER)
+        self.resolvers = list(resolvers)
+        for number, resolver in enumerate(resolvers):
+            watcher = Watcher(self.zone, resolver, self.expects, forgetful=number > 0, pause=pause)
             self.watchers.append(watcher)
 
     # --- what is done to it ---------------------------------------------------------------
 
-    def policy(self, policy: str) -> None:
-        """Another *sign* block; taken up at once where Zoneward runs."""
-        parent = f"{self.parent.address}:{self.parent.port}"
-        text = _BLOCK.format(
-            zone=self.zone, parent=parent, ttl=TTL, policy=policy, observe=self._observe
-        )
-        self.house.corefile(text)
-        if self.house.process is not None:
-            before = len(self.house.lines("took up the Corefile anew"))
-            self.house.process.send_signal(signal.SIGHUP)
-            taken = "took up the Corefile anew"
-            until(lambda: len(self.house.lines(taken)) > before, 10, taken)
-
     def edit(self) -> None:
         """The zone's owner changes it."""
         self.edits += 1
-        text = ZONE.format(ttl=TTL, serial=self.edits, address=self.house.address)
-        self.house.write("db.child", text)
+        text = ZONE.format(ttl=self._ttl, serial=self.edits, address=self.house.address)
+        self.house.write(self.file, text)
 
     def roll(self, *how: str) -> None:
         done = self.house.command("keys", "roll", self.zone, *how, "--yes")
         assert done.returncode == 0, done.stderr
         self.note("asked", done.stdout)
 
-    def stop_registrar(self) -> None:
-        assert self.registrar is not None
-        self.registrar.end()
-
-    def begin(self, wish: Wish | None = None) -> None:
-        """First keys, first DS; until answers are authenticated and seen to be so. Without a
-        `wish` the DS is carried as the zone's CDS asks for it."""
-        wish = wish or published(self.house, self.parent, dns.rdatatype.CDS)
-        self.registrar = Registrar(self.parent, wish, self.zone)
-        self.registrar.start()
+    def begin(self) -> None:
+        """First keys, first DS; until answers are authenticated and seen to be so."""
         self._telling.start()
         for watcher in self.watchers:
             watcher.start()
@@ -151,8 +110,8 @@ class Scene:
         """Wait until each kind of answer was seen often in a phase."""
         self.expects.phase = phase
         self.wait(
-            lambda: all(self.asked(phase, kind) >= ENOUGH for kind in KINDS),
-            f"{ENOUGH} answers of each kind {phase}",
+            lambda: all(self.asked(phase, kind) >= self.answers for kind in KINDS),
+            f"{self.answers} answers of each kind {phase}",
         )
 
     @contextmanager
@@ -176,7 +135,7 @@ class Scene:
             nonlocal edit_at
             if time.monotonic() > edit_at:
                 self.edit()
-                edit_at = time.monotonic() + self._random.uniform(0, 0.8)
+                edit_at = time.monotonic() + self._random.uniform(0, self.edit_within)
             return self._settled()
 
         self.wait(settled, "the end of the rollover")
@@ -187,7 +146,7 @@ class Scene:
         while not question():
             assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}\n{self.told()}"
             self.refuse_wrong()
-            time.sleep(0.2)
+            time.sleep(self.look)
 
     # --- what is seen of it ---------------------------------------------------------------
 
@@ -224,8 +183,6 @@ class Scene:
     def refuse_wrong(self) -> None:
         for watcher in self.watchers:
             assert watcher.fault is None, f"{watcher.fault!r}\n{self.told()}"
-        if self.registrar is not None:
-            assert not self.registrar.faults, f"{self.registrar.faults}\n{self.told()}"
         assert not self.untrue, "\n".join([*self.untrue[:20], self.told()])
         wrong = self.wrong()
         assert not wrong, "\n".join([*map(str, wrong[:20]), self.told()])
@@ -237,7 +194,7 @@ class Scene:
     def _tell(self) -> None:
         """What `zoneward status` says all the while, each time that it says something else."""
         last: tuple[str, ...] = ()
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(self.read):
             try:
                 status = self.status()
                 self._compare(status)
@@ -256,10 +213,6 @@ class Scene:
                 self.note("status", "\n".join(line for line in said if line not in last))
                 last = said
 
-    def changes(self) -> list[tuple[float, tuple[int, ...]]]:
-        """When the registrar changed the DS, in Unix seconds, and the tags that it brought."""
-        return [] if self.registrar is None else self.registrar.changes
-
     def _compare(self, status: ZoneStatus) -> None:
         """What is said to be in all versions, or in none, is so, in what was not edited."""
         signed = [set(self._signers(name, rtype)) for name, rtype in _UNTOUCHED]
@@ -276,11 +229,15 @@ class Scene:
             if rrset.rdtype == dns.rdatatype.RRSIG:
                 yield from (signature.key_tag for signature in rrset)
 
+    def moves_told(self) -> list[str]:
+        """When the DS was changed, and by whom."""
+        raise NotImplementedError
+
     def told(self) -> str:
         """For a person who has to find out what went wrong."""
         parts = [
             *self.story[-60:],
-            *(f"{at - self._began:6.2f} the parent has DS {tags}" for at, tags in self.changes()),
+            *self.moves_told(),
             *(line for one in self.resolvers for line in one.complaints()[-10:]),
             self.house.log[-4000:],
         ]
@@ -296,7 +253,7 @@ class Scene:
         assert (self.signatures_made(), self.house.serial(self.zone)) == (made, serial)
         for phase in ("before", *phases, "after"):
             for kind in KINDS:
-                assert self.asked(phase, kind) >= ENOUGH
+                assert self.asked(phase, kind) >= self.answers
         self.refuse_wrong()
         assert sum(one.rcodes["SERVFAIL"] for one in self.watchers) == 0
         assert not self.alarms, self.alarms
@@ -310,7 +267,7 @@ class Scene:
         return (
             f"{self.zone}: {time.time() - self._began:.0f} s, {asked} answers, "
             f"{authenticated} of them authenticated, {len(self.wrong())} wrong; "
-            f"{len(self.changes())} changes of DS, {self.edits} edits, serial "
+            f"{len(self.moves_told())} changes of DS, {self.edits} edits, serial "
             f"{self.house.serial(self.zone)}, {self.signatures_made()} signatures made; "
             f"caches emptied {sum(one.forgotten for one in self.watchers)} times"
         )
@@ -321,10 +278,8 @@ class Scene:
             self._telling.join(20)
         for watcher in self.watchers:
             watcher.end()
-        if self.registrar is not None:
-            self.registrar.end()
         self._ends.close()
-        (self.house.directory / "story").write_text("\n".join([*self.story, ""]))
+        (self.house.directory / f"story.{self.zone}").write_text("\n".join([*self.story, ""]))
 
 
 # Of the zone's data: what no edit touches.
@@ -364,21 +319,26 @@ def out_of_use(keys: list[KeyStatus]) -> list[KeyStatus]:
     return [key for key in keys if all(one.state == "hidden" for one in key.records)]
 
 
-def carried(scene: Scene) -> Wish:
-    """A person who does what `zoneward status` says, with what `zoneward ds show` prints."""
-    last: tuple[str, ...] = ()
-    wanted: frozenset[dns.rdtypes.ANY.DS.DS] | None = None
-
-    def wish() -> frozenset[dns.rdtypes.ANY.DS.DS] | None:
-        nonlocal last, wanted
-        todo = scene.status().todo
-        if todo and todo != last:
-            (delegation,) = shown(scene, "ds", "show")
-            wanted = frozenset(map(ds_record, delegation["ds"]))
-        last = todo
-        return wanted if todo else None
-
-    return wish
+def keys_are(scene: Scene, new: set[tuple[str, str]], old: list[KeyStatus]) -> None:
+    """In use are new keys of these roles and algorithms; the old ones, of which the others were
+    in use before, are out of use everywhere: in the zone, at the parent, and for a person."""
+    keys = scene.keys()
+    used = {key.fingerprint for key in in_use(keys)}
+    gone = {key.fingerprint for key in out_of_use(keys)}
+    assert {(key.role, key.algorithm) for key in in_use(keys)} == new
+    assert {key.fingerprint for key in old} == gone
+    assert used | gone == {key.fingerprint for key in keys}
+    (listed,) = shown(scene, "keys", "list")
+    assert {key["fingerprint"] for key in listed["keys"] if key["signing"]} == used
+    (row,) = shown(scene, "status")["zones"]
+    assert (row["signing"]["state"], row["signing"]["waits"], row["signing"]["todo"]) == (
+        "signed",
+        [],
+        [],
+    )
+    tags = {key.tag for key in in_use(keys)}
+    assert {ds.key_tag for ds in scene.parent.ds()} <= tags
+    assert len(scene.house.answer(scene.zone, "DNSKEY")) == len(tags)
 
 
 def shown(scene: Scene, *command: str) -> Any:

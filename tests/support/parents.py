@@ -1,10 +1,12 @@
 """Real parents that take DS by dynamic update and sign them: BIND, Knot and PowerDNS."""
 
 import base64
+import os
+import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,14 +22,32 @@ KEY_NAME = "updates."
 ZONE = "parent.test."
 CHILD = "child.parent.test."
 _SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
-_TEXT = """$TTL 5
-@ SOA ns.parent.test. hostmaster.parent.test. 1 3600 900 86400 5
-@ NS ns.parent.test.
+_TEXT = """$ORIGIN {origin}
+$TTL {ttl}
+@ SOA ns hostmaster 1 3600 900 86400 {ttl}
+@ NS ns
 ns A 127.0.0.1
-child NS ns.child
-ns.child A 127.0.0.1
 """
+_DELEGATION = "{child} NS ns.{child}\nns.{child} A {server}\n"
 API_KEY = "an-api-key-of-the-tests"
+
+
+@attrs.frozen
+class Delegating:
+    """A zone with delegations without DS, whose servers are all at one address. The TTLs of its
+    data, the negative one too, are `ttl` seconds."""
+
+    origin: str = ZONE
+    children: tuple[str, ...] = (CHILD,)
+    server: str = "127.0.0.1"
+    ttl: int = 5
+
+    @property
+    def text(self) -> str:
+        delegations = (
+            _DELEGATION.format(child=child, server=self.server) for child in self.children
+        )
+        return _TEXT.format(origin=self.origin, ttl=self.ttl) + "".join(delegations)
 
 
 @attrs.frozen
@@ -35,9 +55,19 @@ class Parent:
     """One that runs. `http` is where PowerDNS has its API."""
 
     kind: str
+    directory: Path
     address: str
     port: int
     http: str = ""
+    zone: Delegating = Delegating()
+    pid: int = 0
+
+    def allow(self, children: Iterable[str]) -> None:
+        """From now on, or a moment later, the key may change the DS of these alone. Not
+        PowerDNS's, which knows no such limit."""
+        assert self.kind != "powerdns"
+        _STARTS[self.kind](self, children)
+        os.kill(self.pid, signal.SIGHUP)
 
     def ds(self, name: str = CHILD) -> list[str]:
         """The DS as it serves them, in order."""
@@ -48,26 +78,36 @@ class Parent:
         reply = dns.query.tcp(query, self.address, timeout=3, port=self.port)
         return sorted(rdata.to_text() for rrset in reply.answer for rdata in rrset)
 
+    @property
+    def anchor(self) -> str:
+        """The DNSKEY that vouches for the others, as zone-file text."""
+        (key,) = (one for one in self.records(self.zone.origin, "DNSKEY") if one.startswith("257 "))
+        return f"{self.zone.origin} {self.zone.ttl} IN DNSKEY {key}"
 
-def _bind(directory: Path, address: str, port: int, http: int) -> list[str]:
+
+def _bind(parent: Parent, allowed: Iterable[str]) -> list[str]:
+    directory, zone = parent.directory, parent.zone
+    grants = " ".join(f"grant {KEY_NAME} name {child} DS;" for child in allowed)
     (directory / "named.conf").write_text(
-        f"""options {{ directory "{directory}"; listen-on port {port} {{ {address}; }};
+        f"""options {{ directory "{directory}";
+listen-on port {parent.port} {{ {parent.address}; }};
 listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; allow-query {{ any; }};
 pid-file none; session-keyfile "{directory}/session.key"; notify no; }};
 controls {{ }};
 key "{KEY_NAME}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};
-zone "{ZONE}" {{ type primary; file "parent.db"; dnssec-policy default;
-update-policy {{ grant {KEY_NAME} name {CHILD} DS; }}; }};
+zone "{zone.origin}" {{ type primary; file "parent.db"; dnssec-policy default;
+update-policy {{ {grants} }}; }};
 """
     )
-    return ["named", "-g", "-c", str(directory / "named.conf")]
+    return ["named", "-g", "-n", "1", "-c", str(directory / "named.conf")]
 
 
-def _knot(directory: Path, address: str, port: int, http: int) -> list[str]:
+def _knot(parent: Parent, allowed: Iterable[str]) -> list[str]:
+    directory, zone = parent.directory, parent.zone
     (directory / "knot.conf").write_text(
         f"""server:
   rundir: {directory}
-  listen: {address}@{port}
+  listen: {parent.address}@{parent.port}
   tcp-workers: 1
   udp-workers: 1
   background-workers: 1
@@ -87,9 +127,9 @@ acl:
     update-type: [DS]
     update-owner: name
     update-owner-match: equal
-    update-owner-name: [{CHILD}]
+    update-owner-name: [{", ".join(allowed)}]
 zone:
-  - domain: {ZONE}
+  - domain: {zone.origin}
     file: {directory}/parent.db
     zonefile-sync: -1
     zonefile-load: difference-no-serial
@@ -101,7 +141,8 @@ zone:
     return ["knotd", "-c", str(directory / "knot.conf")]
 
 
-def _powerdns(directory: Path, address: str, port: int, http: int) -> list[str]:
+def _powerdns(parent: Parent, _: Iterable[str]) -> list[str]:
+    directory, origin = parent.directory, parent.zone.origin
     database = directory / "pdns.db"
     with sqlite3.connect(database) as db:
         db.executescript(_SCHEMA.read_text())
@@ -111,17 +152,19 @@ def _powerdns(directory: Path, address: str, port: int, http: int) -> list[str]:
 gsqlite3-database={database}
 gsqlite3-dnssec=yes
 gsqlite3-pragma-synchronous=0
-local-address={address}
-local-port={port}
+local-address={parent.address}
+local-port={parent.port}
 socket-dir={directory}
 dnsupdate=yes
 allow-dnsupdate-from=127.0.0.0/8
 api=yes
 api-key={API_KEY}
 webserver=yes
-webserver-address={address}
-webserver-port={http}
+webserver-address={parent.address}
+webserver-port={parent.http.rpartition(":")[2]}
 webserver-allow-from=127.0.0.0/8
+distributor-threads=1
+receiver-threads=1
 cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
@@ -132,11 +175,11 @@ daemon=no
 """
     )
     for words in (
-        ["load-zone", ZONE, str(directory / "parent.db")],
+        ["load-zone", origin, str(directory / "parent.db")],
         ["import-tsig-key", KEY_NAME, "hmac-sha256", SECRET],
-        ["set-meta", ZONE, "TSIG-ALLOW-DNSUPDATE", KEY_NAME],
-        ["secure-zone", ZONE],
-        ["rectify-zone", ZONE],
+        ["set-meta", origin, "TSIG-ALLOW-DNSUPDATE", KEY_NAME],
+        ["secure-zone", origin],
+        ["rectify-zone", origin],
     ):
         subprocess.run(
             ["pdnsutil", "--config-dir", str(directory), *words], check=True, capture_output=True
@@ -144,7 +187,7 @@ daemon=no
     return ["pdns_server", f"--config-dir={directory}"]
 
 
-_STARTS: dict[str, Callable[[Path, str, int, int], list[str]]] = {
+_STARTS: dict[str, Callable[[Parent, Iterable[str]], list[str]]] = {
     "bind": _bind,
     "knot": _knot,
     "powerdns": _powerdns,
@@ -153,24 +196,32 @@ KINDS = tuple(_STARTS)
 
 
 @contextmanager
-def running(kind: str, directory: Path, address: str, port: int, http: int = 0) -> Iterator[Parent]:
+def running(
+    kind: str,
+    directory: Path,
+    address: str,
+    port: int,
+    http: int = 0,
+    zone: Delegating = Delegating(),
+) -> Iterator[Parent]:
     """Start one and wait until it signs. BIND listens on addresses of interfaces alone, so
     that it has to be 127.0.0.1."""
     directory.mkdir(parents=True)
-    (directory / "parent.db").write_text(f"$ORIGIN {ZONE}\n{_TEXT}")
+    (directory / "parent.db").write_text(zone.text)
+    where = f"http://{address}:{http}" if http else ""
+    parent = Parent(kind, directory, address, port, where, zone)
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _STARTS[kind](directory, address, port, http), stdout=output, stderr=output
+            _STARTS[kind](parent, zone.children), stdout=output, stderr=output
         )
-    parent = Parent(kind, address, port, f"http://{address}:{http}" if http else "")
     try:
         until = time.monotonic() + 20
         while not _signs(parent):
             if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{kind} does not sign {ZONE}: {log.read_text()}")
+                raise RuntimeError(f"{kind} does not sign {zone.origin}: {log.read_text()}")
             time.sleep(0.1)
-        yield parent
+        yield attrs.evolve(parent, pid=process.pid)
     finally:
         process.terminate()
         process.wait(20)
@@ -184,7 +235,7 @@ def _signs(parent: Parent) -> bool:
 
 
 def _soa(parent: Parent) -> list[str]:
-    query = dns.message.make_query(ZONE, "SOA", want_dnssec=True)
+    query = dns.message.make_query(parent.zone.origin, "SOA", want_dnssec=True)
     reply = dns.query.tcp(query, parent.address, timeout=1, port=parent.port)
     return [
         rrset.to_text() for rrset in reply.answer if rrset.rdtype == dns.rdatatype.RRSIG

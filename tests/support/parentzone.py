@@ -55,8 +55,8 @@ class SignedParent:
 
     def __init__(self, directory: Path, child: dns.name.Name, child_address: str, ttl: int) -> None:
         # BIND takes addresses of interfaces only, so that all parents share this one.
-        self.address, self.port = "127.0.0.1", _free_port("127.0.0.1")
-        self.child = child
+        self.address, self.port = "127.0.0.1", free_port("127.0.0.1")
+        self.child, self.children = child, (child,)
         self._ttl = ttl
         secret = base64.b64encode(os.urandom(32)).decode()
         self._keys = dns.tsigkeyring.from_text({"helper": ("hmac-sha256", secret)})
@@ -121,7 +121,7 @@ class SignedParent:
         self._process.wait(20)
 
 
-def _free_port(address: str) -> int:
+def free_port(address: str) -> int:
     """Of no use to UDP and TCP now, and below those that connections get by themselves."""
     while True:
         port = random.randrange(20_000, 32_000)

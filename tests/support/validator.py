@@ -4,13 +4,15 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from typing import Protocol
 
 import dns.exception
 import dns.message
+import dns.name
 import dns.query
 import dns.rcode
 from house import PORT, free_port, until
-from parentzone import PARENT, SignedParent
+from parentzone import PARENT
 
 # As strict as Unbound can be: no second try that would hide a mix of caches that does not
 # validate, every algorithm of the DS RRset looked at.
@@ -43,17 +45,32 @@ _CONFIG = """server:
 stub-zone:
     name: "{parent_name}"
     stub-addr: {parent}
-stub-zone:
-    name: "{child_name}"
-    stub-addr: {child}
+{children}
 remote-control:
     control-enable: yes
     control-interface: "{control}"
     control-use-cert: no
 """
 
+_CHILD = """stub-zone:
+    name: "{name}"
+    stub-addr: {address}@{port}"""
+
 PLAIN = ("qname-minimisation: no", "aggressive-nsec: no", "prefetch: no")
 EAGER = ("qname-minimisation: yes", "aggressive-nsec: yes", "prefetch: yes", "prefetch-key: yes")
+
+
+class Trusted(Protocol):
+    """A parent that signs. `anchor` is its DNSKEY as zone-file text."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def anchor(self) -> str: ...
+    @property
+    def children(self) -> tuple[dns.name.Name, ...]: ...
 
 
 class Validator:
@@ -63,7 +80,7 @@ class Validator:
         self,
         directory: Path,
         name: str,
-        parent: SignedParent,
+        parent: Trusted,
         child_address: str,
         options: tuple[str, ...] = PLAIN,
     ) -> None:
@@ -81,8 +98,10 @@ class Validator:
                 more="".join(f"    {line}\n" for line in options),
                 parent_name=PARENT.to_text(),
                 parent=f"{parent.address}@{parent.port}",
-                child_name=parent.child.to_text(),
-                child=f"{child_address}@{PORT}",
+                children="\n".join(
+                    _CHILD.format(name=child.to_text(), address=child_address, port=PORT)
+                    for child in parent.children
+                ),
                 control=self._control,
             )
         )
