@@ -24,7 +24,7 @@ from signer.courier import Courier
 from signer.observer import OwnServers
 from signer.outcome import Held, Outcome, Published, Refused
 from signer.parent import ParentAnswer, Seen
-from signer.policy import DAY, MINUTE, Policy
+from signer.policy import DAY, HOUR, MINUTE, Policy
 from signer.service import ZoneSigner
 from signer.state import StateDatabase
 
@@ -40,6 +40,16 @@ DNSKEY, CDS, CDNSKEY, NSEC3PARAM, RRSIG = 48, 59, 60, 51, 46
 CDS_DELETE = bytes(5)
 PARENT_DELAY = 10 * MINUTE
 DS_TTL = DAY
+# With short waits, as those who are asked meanwhile are asked again and again: for a world whose
+# `ds_ttl` is an hour.
+BRIEF = Policy(
+    purge=DAY,
+    max_zone_ttl=HOUR,
+    parent_ds_ttl=HOUR,
+    dnskey_ttl=10 * MINUTE,
+    publish_safety=10 * MINUTE,
+    retire_safety=10 * MINUTE,
+)
 
 T = TypeVar("T")
 
@@ -129,11 +139,15 @@ class World:
     parent_works: bool = True
     # With one, the parent has what it brings, and CDS are nobody's to read.
     registrar: FakeRegistrar | None = None
+    # Whether a person has what failed there tried again at once.
+    impatient: bool = False
     parent_delay: float = PARENT_DELAY
     ds_ttl: int = DS_TTL
     versions: list[int] = attrs.field(factory=list)
     contents: dict[int, bytes] = attrs.field(factory=dict)
     ever_secure: bool = False
+    # What was asked of the verifier last: serial, DS, Unix seconds.
+    verified: tuple[int, frozenset[tuple[bytes, ...]], int] | None = None
 
     def __attrs_post_init__(self) -> None:
         self.open()
@@ -269,6 +283,10 @@ class World:
         ds = self.cached_ds()
         if not ds and (self.signer.keyset.insecure or not served.signature_count):
             return
+        question = served.serial, frozenset(map(tuple, ds)), self.clock.wall()
+        if question == self.verified:
+            return
+        self.verified = question
         report = engine.verify(served, at=self.clock.wall(), ds=ds)
         assert report.failure_count == 0, [
             (failure.code, failure.message, self.letters()) for failure in report.failures
@@ -291,6 +309,8 @@ class World:
         changed = await self.signer.tick()
         if self.signer.courier is not None:
             await self.signer.courier.close()
+            if self.impatient and self.signer.courier.delivery.bad:
+                self.signer.courier.push()
         await self.sign("all" if changed else "expiring")
         self.parent_reads()
         self.verify()

@@ -158,6 +158,8 @@ class LocalServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body are two segments: the second would wait for a delayed ACK.
+            disable_nagle_algorithm = True
 
             def handle_any(self) -> None:
                 server._handle(self)

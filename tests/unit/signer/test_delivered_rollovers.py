@@ -6,24 +6,25 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import attrs
 import pytest
 from fakeregistrar import FakeRegistrar
-from rollworld import ORIGIN, World, live
+from rollworld import BRIEF, ORIGIN, World, live
 
 from registrars.protocol import Entry
 from signer.keyset import Role
-from signer.policy import DAY, DsMode, KeyLayout, Policy
+from signer.policy import HOUR, DsMode, KeyLayout, Policy
 from signer.requests import GoInsecure, Request, Roll, RollAlgorithm
 
-SPLIT = Policy(keys=KeyLayout.KSK_ZSK, purge=3 * DAY)
-SINGLE = Policy(purge=3 * DAY, cds=())
+SINGLE = attrs.evolve(BRIEF, cds=())
+SPLIT = attrs.evolve(BRIEF, keys=KeyLayout.KSK_ZSK)
 FAULTS = ("timeout", "late", "half", "refuse", "lie", "", "", "")
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with ThreadPoolExecutor(2) as executor:
-        found = World(tmp_path, executor, SINGLE, registrar=FakeRegistrar())
+        found = World(tmp_path, executor, SINGLE, registrar=FakeRegistrar(), ds_ttl=HOUR)
         yield found
         found.database.close()
 
@@ -41,7 +42,7 @@ def registrar(world: World) -> FakeRegistrar:
         (SPLIT, Roll(frozenset({Role.KSK}))),
         (SINGLE, Roll()),
         (SINGLE, RollAlgorithm(15)),
-        (Policy(ds=DsMode.DOUBLE_DS, purge=3 * DAY), Roll()),
+        (attrs.evolve(BRIEF, ds=DsMode.DOUBLE_DS), Roll()),
     ],
     ids=["ksk", "csk", "algorithm", "double ds"],
 )

@@ -13,15 +13,15 @@ import attrs
 import dns.name
 import pytest
 from eppscene import Scene
-from rollworld import ORIGIN, World, live
+from rollworld import BRIEF, ORIGIN, World, live
 
 from registrars.protocol import Capabilities, Entry, Plan, Receipt, Registrar
 from signer.keyset import Role
-from signer.policy import DAY, KeyLayout, Policy
+from signer.policy import HOUR, KeyLayout, Policy
 from signer.requests import Request, Roll, RollAlgorithm
 
-SPLIT = Policy(keys=KeyLayout.KSK_ZSK, purge=3 * DAY)
-SINGLE = Policy(purge=3 * DAY, cds=())
+SINGLE = attrs.evolve(BRIEF, cds=())
+SPLIT = attrs.evolve(BRIEF, keys=KeyLayout.KSK_ZSK)
 FAULTS = (
     *("closed", "lost", "cut", "short", "junk", "bomb", "nameless", "stranger", "twice"),
     *("2400", "2502", "2304", "2306", "2002"),
@@ -97,7 +97,7 @@ def office(request: pytest.FixtureRequest, scene: Scene) -> Office:
 def world(office: Office, tmp_path: Path) -> Iterator[World]:
     with ThreadPoolExecutor(2) as executor:
         # The world asks it for no more than Office has.
-        found = World(tmp_path, executor, SINGLE, registrar=cast(Any, office))
+        found = World(tmp_path, executor, SINGLE, registrar=cast(Any, office), ds_ttl=HOUR)
         yield found
         found.database.close()
 
@@ -134,6 +134,7 @@ def test_a_roll_goes_through_the_registry_by_itself(
         luck = random.Random(f"{wanted} {slow}")
         server = office.scene.server
         world.policy, server.registry.slow = policy, slow
+        world.impatient = faulty
         if faulty:
             server.faults.extend(luck.choices(FAULTS, k=20))
             office.verdicts.extend([False, True, False])
