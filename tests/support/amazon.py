@@ -8,19 +8,23 @@ DS, and a DELETE with other values than those that are there.
 
 import base64
 import json
+import logging
 import threading
 import urllib.request
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from copy import deepcopy
 from types import TracebackType
 from typing import Any
 
 import boto3
+from amazonfaults import FAULTS, Fault
 from moto.route53.models import RecordSet, route53_backends
 from moto.route53.responses import Route53
 from moto.route53domains.responses import Route53DomainsResponse
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import WSGIRequestHandler
 
 from registrars.formats import ds_from_text
 
@@ -34,15 +38,13 @@ _LOCK = threading.Lock()
 
 class Registry:
     """What Route 53 Domains keeps of delegation signers. `delay` is how many polls an operation
-    takes; `ends` what it ends with; `refuses` an error for the next changing call."""
+    takes; `ends` what it ends with."""
 
     def __init__(self) -> None:
         self.keys: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.operations: dict[str, dict[str, Any]] = {}
-        self.calls: list[str] = []
         self.delay = 1
         self.ends = "SUCCESSFUL"
-        self.refuses: list[tuple[int, str, dict[str, str]]] = []
         self.most = MOST_KEYS
 
     def begin(self, domain: str, change: dict[str, Any]) -> str:
@@ -51,18 +53,23 @@ class Registry:
         return id_
 
     def running(self, domain: str) -> bool:
+        """Whether an operation is under way; it goes on, whoever asks."""
         return any(
-            one["domain"] == domain and one["left"] is not None for one in self.operations.values()
+            one["domain"] == domain and one["left"] is not None and self._goes_on(one)
+            for one in self.operations.values()
         )
 
     def status(self, id_: str) -> str:
         """As of now, one poll later."""
         operation = self.operations[id_]
-        if operation["left"] is None:
-            return str(operation["status"])
+        if operation["left"] is not None and self._goes_on(operation):
+            return "IN_PROGRESS"
+        return str(operation["status"])
+
+    def _goes_on(self, operation: dict[str, Any]) -> bool:
         if operation["left"] > 0:
             operation["left"] -= 1
-            return "IN_PROGRESS"
+            return True
         operation["left"], operation["status"] = None, self.ends
         if self.ends == "SUCCESSFUL":
             keys, change = self.keys[operation["domain"]], operation["change"]
@@ -70,7 +77,7 @@ class Registry:
                 keys.pop(change["remove"], None)
             else:
                 keys[change["add"]["Id"]] = change["add"]
-        return self.ends
+        return False
 
 
 REGISTRY = Registry()
@@ -78,12 +85,14 @@ Answer = str | tuple[str, dict[str, Any]]
 
 
 class _Refused(Exception):
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(code, message)
+        self.code, self.message, self.status = code, message, status
 
 
-def _refusal(status: int, code: str, message: str, headers: dict[str, str]) -> Answer:
-    return json.dumps({"__type": code, "message": message}), {**headers, "status": status}
+def _refusal(fault: Fault, message: str) -> Answer:
+    body = json.dumps({"__type": fault.code, "message": message})
+    return body, {**fault.headers, "status": fault.status}
 
 
 def _domain(self: Route53DomainsResponse, shape: dict[str, type]) -> tuple[str, dict[str, Any]]:
@@ -97,82 +106,56 @@ def _domain(self: Route53DomainsResponse, shape: dict[str, type]) -> tuple[str, 
 
 
 def associate(self: Route53DomainsResponse) -> Answer:
-    with _LOCK:
-        REGISTRY.calls.append("associate")
-        if REGISTRY.refuses:
-            status, code, headers = REGISTRY.refuses.pop()
-            return _refusal(status, code, f"{code}, as documented", headers)
-        try:
-            name, given = _domain(self, {"DomainName": str, "SigningAttributes": dict})
-            key = given["SigningAttributes"]
-            shape = {"Algorithm": int, "Flags": int, "PublicKey": str}
-            if {field: type(value) for field, value in key.items()} != shape:
-                raise _Refused("InvalidInput", f"SigningAttributes {key}")
-            base64.b64decode(key["PublicKey"], validate=True)
-            if REGISTRY.running(name):
-                raise _Refused("DuplicateRequest", "The request is already in progress")
-            if len(REGISTRY.keys[name]) >= REGISTRY.most:
-                raise _Refused("DnssecLimitExceeded", "No more keys")
-            if any(one["PublicKey"] == key["PublicKey"] for one in REGISTRY.keys[name].values()):
-                raise _Refused("InvalidInput", "The key is already associated")
-        except _Refused as refused:
-            return _refusal(400, *refused.args, {})
-        added = {**key, "DigestType": 2, "Digest": "AB" * 32, "KeyTag": 1, "Id": str(uuid.uuid4())}
-        return json.dumps({"OperationId": REGISTRY.begin(name, {"add": added})})
+    name, given = _domain(self, {"DomainName": str, "SigningAttributes": dict})
+    key = given["SigningAttributes"]
+    shape = {"Algorithm": int, "Flags": int, "PublicKey": str}
+    if {field: type(value) for field, value in key.items()} != shape:
+        raise _Refused("InvalidInput", f"SigningAttributes {key}")
+    base64.b64decode(key["PublicKey"], validate=True)
+    if REGISTRY.running(name):
+        raise _Refused("DuplicateRequest", "The request is already in progress")
+    if len(REGISTRY.keys[name]) >= REGISTRY.most:
+        raise _Refused("DnssecLimitExceeded", "No more keys")
+    if any(one["PublicKey"] == key["PublicKey"] for one in REGISTRY.keys[name].values()):
+        raise _Refused("InvalidInput", "The key is already associated")
+    added = {**key, "DigestType": 2, "Digest": "AB" * 32, "KeyTag": 1, "Id": str(uuid.uuid4())}
+    return json.dumps({"OperationId": REGISTRY.begin(name, {"add": added})})
 
 
 def disassociate(self: Route53DomainsResponse) -> Answer:
-    with _LOCK:
-        REGISTRY.calls.append("disassociate")
-        if REGISTRY.refuses:
-            status, code, headers = REGISTRY.refuses.pop()
-            return _refusal(status, code, f"{code}, as documented", headers)
-        try:
-            name, given = _domain(self, {"DomainName": str, "Id": str})
-            if REGISTRY.running(name):
-                raise _Refused("DuplicateRequest", "The request is already in progress")
-            if given["Id"] not in REGISTRY.keys[name]:
-                raise _Refused("InvalidInput", "No such key")
-        except _Refused as refused:
-            return _refusal(400, *refused.args, {})
-        return json.dumps({"OperationId": REGISTRY.begin(name, {"remove": given["Id"]})})
+    name, given = _domain(self, {"DomainName": str, "Id": str})
+    if REGISTRY.running(name):
+        raise _Refused("DuplicateRequest", "The request is already in progress")
+    if given["Id"] not in REGISTRY.keys[name]:
+        raise _Refused("InvalidInput", "No such key")
+    return json.dumps({"OperationId": REGISTRY.begin(name, {"remove": given["Id"]})})
 
 
 def get_domain_detail(self: Route53DomainsResponse) -> Answer:
     name = self._get_param("DomainName")
     detail = self.route53domains_backend.get_domain(domain_name=name).to_json()
     detail.pop("DnsSecKeys", None)
-    with _LOCK:
-        return json.dumps({**detail, "DnssecKeys": list(REGISTRY.keys[name].values())})
+    return json.dumps({**detail, "DnssecKeys": list(REGISTRY.keys[name].values())})
 
 
 def get_operation_detail(self: Route53DomainsResponse) -> Answer:
     id_ = self._get_param("OperationId")
-    with _LOCK:
-        if id_ not in REGISTRY.operations:
-            return _refusal(400, "InvalidInput", "No such operation", {})
-        status = REGISTRY.status(id_)
-        message = "" if status != "FAILED" else "the registry said no"
-        return json.dumps({"OperationId": id_, "Status": status, "Message": message})
+    if id_ not in REGISTRY.operations:
+        raise _Refused("InvalidInput", "No such operation")
+    status = REGISTRY.status(id_)
+    message = "" if status != "FAILED" else "the registry said no"
+    return json.dumps({"OperationId": id_, "Status": status, "Message": message})
 
 
 class Zones:
     """What is checked of changes to hosted zones. `delay` is how many polls a change takes;
-    `refuses` an error for the next call of a name."""
+    `between` is done between the next change's arrival and its check."""
 
     def __init__(self) -> None:
         self.changes: dict[str, int] = {}
         self.batches: list[list[dict[str, Any]]] = []
         self.delay = 1
-        self.refuses: list[tuple[str, int, str, dict[str, str]]] = []
-        self.lost = False
         self.between: list[Any] = []
-
-    def refusal(self, call: str) -> Answer | None:
-        if not self.refuses or self.refuses[0][0] != call:
-            return None
-        _, status, code, headers = self.refuses.pop(0)
-        return _error(code, f"{code}, as documented"), {**headers, "status": status}
 
 
 ZONES = Zones()
@@ -225,47 +208,85 @@ def _well_formed(value: str) -> None:
 
 _change_record_sets = Route53.change_resource_record_sets
 _get_change = Route53.get_change
-_list_zones = Route53.list_hosted_zones_by_name
 
 
 def change_record_sets(self: Route53) -> Any:
-    with _LOCK:
-        if refusal := ZONES.refusal("change"):
-            return refusal
-        while ZONES.between:
-            ZONES.between.pop()()
-        try:
-            _checked(
-                self._get_param("HostedZoneId"), deepcopy(self._get_param("ChangeBatch.Changes"))
-            )
-        except _Refused as refused:
-            return _error(*refused.args), {"status": 400}
-        answer = _change_record_sets(self)
-        id_ = f"C{uuid.uuid4().hex[:13].upper()}"
-        answer.result["ChangeInfo"] |= {"Id": f"/change/{id_}", "Status": "PENDING"}
-        ZONES.changes[id_] = ZONES.delay
-        if ZONES.lost:
-            ZONES.lost = False
-            return _error("ServiceUnavailable", "lost"), {"status": 503}
-        return answer
+    while ZONES.between:
+        ZONES.between.pop()()
+    _checked(self._get_param("HostedZoneId"), deepcopy(self._get_param("ChangeBatch.Changes")))
+    answer = _change_record_sets(self)
+    id_ = f"C{uuid.uuid4().hex[:13].upper()}"
+    answer.result["ChangeInfo"] |= {"Id": f"/change/{id_}", "Status": "PENDING"}
+    ZONES.changes[id_] = ZONES.delay
+    return answer
 
 
 def get_change(self: Route53) -> Any:
-    with _LOCK:
-        if refusal := ZONES.refusal("get_change"):
-            return refusal
-        id_ = self._get_param("Id").removeprefix("/change/")
-        if id_ not in ZONES.changes:
-            return _error("NoSuchChange", "no such change"), {"status": 404}
-        answer = _get_change(self)
-        ZONES.changes[id_] -= 1
-        answer.result["ChangeInfo"]["Status"] = "INSYNC" if ZONES.changes[id_] < 0 else "PENDING"
-        return answer
+    id_ = self._get_param("Id").removeprefix("/change/")
+    if id_ not in ZONES.changes:
+        raise _Refused("NoSuchChange", "no such change", 404)
+    answer = _get_change(self)
+    ZONES.changes[id_] -= 1
+    answer.result["ChangeInfo"]["Status"] = "INSYNC" if ZONES.changes[id_] < 0 else "PENDING"
+    return answer
 
 
-def list_zones(self: Route53) -> Any:
-    with _LOCK:
-        return ZONES.refusal("list") or _list_zones(self)
+def _as_xml(fault: Fault, message: str) -> Answer:
+    return _error(fault.code, message), {**fault.headers, "status": fault.status}
+
+
+def _answering(
+    call: str, handler: Callable[[Any], Any], told: Callable[[Fault, str], Answer]
+) -> Callable[[Any], Any]:
+    """A handler of moto's, one at a time, with the faults that a test wants."""
+
+    def answer(self: Any) -> Any:
+        with _LOCK:
+            fault = FAULTS.of(call)
+            if fault is not None and not fault.after:
+                return told(fault, f"{fault.code}, as documented")
+            try:
+                found = handler(self)
+            except _Refused as refused:
+                return told(Fault(refused.status, refused.code), refused.message)
+            return found if fault is None else told(fault, "lost")
+
+    return answer
+
+
+_HANDLERS: dict[str, tuple[type, str, Callable[[Any], Any]]] = {
+    "AssociateDelegationSignerToDomain": (
+        Route53DomainsResponse,
+        "associate_delegation_signer_to_domain",
+        associate,
+    ),
+    "DisassociateDelegationSignerFromDomain": (
+        Route53DomainsResponse,
+        "disassociate_delegation_signer_from_domain",
+        disassociate,
+    ),
+    "GetDomainDetail": (Route53DomainsResponse, "get_domain_detail", get_domain_detail),
+    "GetOperationDetail": (Route53DomainsResponse, "get_operation_detail", get_operation_detail),
+    "ChangeResourceRecordSets": (Route53, "change_resource_record_sets", change_record_sets),
+    "GetChange": (Route53, "get_change", get_change),
+    "ListHostedZonesByName": (
+        Route53,
+        "list_hosted_zones_by_name",
+        Route53.list_hosted_zones_by_name,
+    ),
+    "ListResourceRecordSets": (
+        Route53,
+        "list_resource_record_sets",
+        Route53.list_resource_record_sets,
+    ),
+}
+for _call, (_where, _name, _handler) in _HANDLERS.items():
+    _told = _as_xml if _where is Route53 else _refusal
+    setattr(_where, _name, _answering(_call, _handler, _told))
+# Head and body are two segments: the second would wait for a delayed ACK.
+WSGIRequestHandler.disable_nagle_algorithm = True
+# Each request is a line at INFO.
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
 def zone_id(name: str) -> str:
@@ -304,13 +325,6 @@ class Amazon:
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 
     def __enter__(self) -> "Amazon":
-        Route53DomainsResponse.associate_delegation_signer_to_domain = associate
-        Route53DomainsResponse.disassociate_delegation_signer_from_domain = disassociate
-        Route53DomainsResponse.get_domain_detail = get_domain_detail
-        Route53DomainsResponse.get_operation_detail = get_operation_detail
-        Route53.change_resource_record_sets = change_record_sets
-        Route53.get_change = get_change
-        Route53.list_hosted_zones_by_name = list_zones
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.endpoint = f"http://{host}:{port}"
@@ -342,6 +356,7 @@ class Amazon:
         """Forget all."""
         reset = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")
         urllib.request.urlopen(reset).close()
+        FAULTS.__init__()  # type: ignore[misc]
         REGISTRY.__init__()  # type: ignore[misc]
         ZONES.__init__()  # type: ignore[misc]
 

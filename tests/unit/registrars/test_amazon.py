@@ -7,6 +7,8 @@ import amazon
 import dns.name
 import pytest
 from amazon import CREDENTIALS, REGISTRY, ZONES, Amazon
+from amazonfaults import CALLS, CHANGES, FAULTS, documented
+from amazonfaults import Fault as AmazonFault
 from providers.web import Fault, LocalServer, Provider, Reply
 from registrarcases import ask, bring_about, key, opened, planned, twins
 
@@ -100,9 +102,9 @@ def test_the_same_plan_again_changes_nothing(both: tuple[Registrar, dns.name.Nam
     driver, zone = both
     plan = planned(driver, zone, (key(1, zone),), (key(1, zone),))
     ask(driver, zone, driver.apply(plan))
-    before = len(REGISTRY.calls), len(ZONES.batches)
+    FAULTS.calls.clear()
     assert driver.apply(plan).progress is Progress.ACCEPTED
-    assert (len(REGISTRY.calls), len(ZONES.batches)) == before
+    assert not CHANGES & set(FAULTS.calls)
 
 
 def test_twins(both: tuple[Registrar, dns.name.Name]) -> None:
@@ -147,7 +149,11 @@ def error_of(driver: Registrar, zone: dns.name.Name) -> RegistrarError:
     plan = planned(driver, zone, (key(1, zone),), (key(1, zone),))
     with pytest.raises(RegistrarError) as caught:
         driver.apply(plan)
-    error = caught.value
+    return one_line(driver, caught.value)
+
+
+def one_line(driver: Registrar, error: RegistrarError) -> RegistrarError:
+    """Where, what, what to do, and no secret."""
     assert "\n" not in str(error)
     assert error.place.startswith(driver.name)
     assert error.__cause__ is None
@@ -156,37 +162,56 @@ def error_of(driver: Registrar, zone: dns.name.Name) -> RegistrarError:
     return error
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "headers", "passing", "after"),
-    [
-        (400, "DuplicateRequest", {}, True, None),
-        (400, "OperationLimitExceeded", {}, True, None),
-        (400, "ThrottlingException", {}, True, None),
-        (429, "TooManyRequestsException", {"Retry-After": "7"}, True, 7.0),
-        (503, "ServiceUnavailable", {}, True, None),
-        (400, "DnssecLimitExceeded", {}, False, None),
-        (400, "TLDRulesViolation", {}, False, None),
-        (400, "UnsupportedTLD", {}, False, None),
-        (400, "InvalidInput", {}, False, None),
-        (400, "AccessDeniedException", {}, False, None),
-        (400, "UnrecognizedClientException", {}, False, None),
-    ],
+# Of the documented errors those after which the same call may succeed; all others wait for a
+# person.
+PASSING = frozenset(
+    {
+        "DuplicateRequest",
+        "InternalError",
+        "InternalFailure",
+        "OperationLimitExceeded",
+        "PriorRequestNotComplete",
+        "RequestAbortedException",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
-def test_errors_of_a_domain(
-    domains: Registrar,
-    status: int,
-    code: str,
-    headers: dict[str, str],
-    passing: bool,
-    after: float | None,
+POLLS = ("GetOperationDetail", "GetChange")
+# What is no error: nothing is under way that could be asked after.
+FORGOTTEN = {("GetOperationDetail", "InvalidInput"), ("GetChange", "NoSuchChange")}
+
+
+@pytest.mark.parametrize(
+    ("driver", "call"), [(driver, call) for driver, calls in CALLS.items() for call in calls]
+)
+def test_each_documented_error_of_each_call(
+    request: pytest.FixtureRequest, driver: str, call: str
 ) -> None:
-    REGISTRY.refuses = [(status, code, headers)]
-    error = error_of(domains, DOMAIN)
-    assert code in error.message
-    assert (error.passing, error.after) == (passing, after)
-    assert REGISTRY.calls == ["associate"], "one try: who calls backs off"
-    bring_about(domains, DOMAIN, (key(1),), (key(1),))
-    assert listed(domains, DOMAIN) == {key(1).ds}
+    """One line, and one try: who calls backs off. Afterwards it goes on."""
+    office: Registrar = request.getfixturevalue("zones" if driver == "route53" else "domains")
+    zone = CHILD if driver == "route53" else DOMAIN
+    here = (key(1, zone),)
+    bring_about(office, zone, here, here)
+    leaving = planned(office, zone, (), here)
+    coming = planned(office, zone, (*here, key(2, zone)), here)
+    plan = leaving if call.startswith("Disassociate") else coming
+    for fault in documented(driver, call):
+        FAULTS.planned, FAULTS.calls = [(call, fault)], []
+        if (call, fault.code) in FORGOTTEN:
+            assert office.poll(zone, "C1").progress is Progress.ACCEPTED
+            continue
+        with pytest.raises(RegistrarError) as caught:
+            office.poll(zone, "C1") if call in POLLS else office.apply(plan)
+        error = one_line(office, caught.value)
+        assert fault.code in error.message
+        assert error.passing is (fault.code in PASSING), fault.code
+        assert error.after == (7.0 if fault.headers else None)
+        assert FAULTS.calls.count(call) == 1
+    bring_about(office, zone, (), here)
+    assert office.list(zone) == ()
 
 
 def test_one_operation_at_a_time(domains: Registrar) -> None:
@@ -194,7 +219,10 @@ def test_one_operation_at_a_time(domains: Registrar) -> None:
     wanted = (key(1), key(2))
     receipts = bring_about(domains, DOMAIN, wanted, wanted)
     assert sum(one.progress is Progress.ACCEPTED for one in receipts) == 2
-    assert REGISTRY.calls == ["associate", "associate"]
+    assert [call for call in FAULTS.calls if call in CHANGES] == [
+        "AssociateDelegationSignerToDomain",
+        "AssociateDelegationSignerToDomain",
+    ]
 
 
 def test_an_operation_of_another_manager_is_waited_for(cloud: Amazon, domains: Registrar) -> None:
@@ -228,33 +256,17 @@ def test_a_domain_that_the_account_lacks(domains: Registrar) -> None:
     assert not caught.value.passing
 
 
-@pytest.mark.parametrize(
-    ("call", "status", "code", "passing"),
-    [
-        ("change", 400, "Throttling", True),
-        ("change", 400, "PriorRequestNotComplete", True),
-        ("change", 500, "InternalError", True),
-        ("change", 400, "InvalidInput", False),
-        ("change", 404, "NoSuchHostedZone", False),
-        ("change", 403, "AccessDenied", False),
-        ("change", 403, "SignatureDoesNotMatch", False),
-    ],
-)
-def test_errors_of_a_zone(
-    zones: Registrar, call: str, status: int, code: str, passing: bool
-) -> None:
-    ZONES.refuses = [(call, status, code, {})]
-    error = error_of(zones, CHILD)
-    assert code in error.message
-    assert error.passing == passing
-    bring_about(zones, CHILD, (key(1, CHILD),), (key(1, CHILD),))
-
-
-def test_a_change_that_was_done_but_not_answered(zones: Registrar) -> None:
-    ZONES.lost = True
-    assert error_of(zones, CHILD).passing
-    assert listed(zones, CHILD) == {key(1, CHILD).ds}
-    assert bring_about(zones, CHILD, (key(1, CHILD),), (key(1, CHILD),)) == []
+def test_a_change_that_was_done_but_not_answered(both: tuple[Registrar, dns.name.Name]) -> None:
+    driver, zone = both
+    FAULTS.planned = [
+        (call, AmazonFault(503, "ServiceUnavailable", after=True)) for call in CHANGES
+    ]
+    assert error_of(driver, zone).passing
+    FAULTS.planned.clear()
+    for id_ in REGISTRY.operations:
+        ask(driver, zone, driver.poll(zone, id_))
+    assert listed(driver, zone) == {key(1, zone).ds}
+    assert bring_about(driver, zone, (key(1, zone),), (key(1, zone),)) == []
 
 
 def test_two_managers_at_once_lose_nothing(cloud: Amazon, zones: Registrar) -> None:
