@@ -146,8 +146,9 @@ class World:
     versions: list[int] = attrs.field(factory=list)
     contents: dict[int, bytes] = attrs.field(factory=dict)
     ever_secure: bool = False
-    # What was asked of the verifier last: serial, DS, Unix seconds.
-    verified: tuple[int, frozenset[tuple[bytes, ...]], int] | None = None
+    # Serial and DS of what the verifier found good, and from when until when that holds.
+    verified: tuple[int, frozenset[tuple[bytes, ...]]] | None = None
+    verified_for: range = range(0)
 
     def __attrs_post_init__(self) -> None:
         self.open()
@@ -283,14 +284,16 @@ class World:
         ds = self.cached_ds()
         if not ds and (self.signer.keyset.insecure or not served.signature_count):
             return
-        question = served.serial, frozenset(map(tuple, ds)), self.clock.wall()
-        if question == self.verified:
+        # Of the same version and DS only an expiration makes another answer (RFC 4035 5.3.1).
+        question, now = (served.serial, frozenset(map(tuple, ds))), self.clock.wall()
+        if question == self.verified and now in self.verified_for:
             return
-        self.verified = question
-        report = engine.verify(served, at=self.clock.wall(), ds=ds)
+        report = engine.verify(served, at=now, ds=ds)
         assert report.failure_count == 0, [
             (failure.code, failure.message, self.letters()) for failure in report.failures
         ]
+        self.verified = question
+        self.verified_for = range(now, served.earliest_expiration() or now)
 
     def letters(self) -> dict[str, str]:
         return {
