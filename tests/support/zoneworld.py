@@ -6,116 +6,51 @@ It knows nothing of rules: after each change of what any server serves, `signer.
 judges every mix that caches may hold. Time is in seconds; `World.run` is driven by events.
 """
 
-import heapq
 import random
 from collections.abc import Callable
 
 import attrs
-import dns.name
+from zoneperson import OPERATIONS, Person
+from zonestage import (
+    DNSKEY,
+    DS,
+    GOING,
+    KRRSIG,
+    ORIGIN,
+    UNSIGNED,
+    ZRRSIG,
+    BogusMoment,
+    Setting,
+    Stalled,
+    Unsecured,
+    Unsound,
+    Version,
+)
 
 from signer import goals, operations
 from signer.actions import Advance, Generate, Purge, SubmitDs, WithdrawDs
 from signer.advance import advance
-from signer.cachemodel import Caches, Data, Delegation, KeyId, KeyRRset, Mix
-from signer.keyset import Goal, Key, KeySet, RecordKind, Role, State
+from signer.cachemodel import Data, KeyId, KeyRRset
+from signer.keyset import VISIBLE, Goal, Key, KeySet, RecordKind, Role, State
 from signer.observations import Observations, Subject
 from signer.policy import DAY, HOUR, MINUTE, DsMode, KeyLayout, Nsec3, Policy
 
-ORIGIN = dns.name.from_text("example.org.")
-DNSKEY, ZRRSIG, KRRSIG, DS = RecordKind
-_GOING = (State.UNRETENTIVE,)
-_VISIBLE = (State.RUMOURED, State.OMNIPRESENT)
-UNSIGNED = KeyRRset(frozenset(), frozenset())
-
-
-class BogusMoment(AssertionError):
-    """A validator would have refused an answer."""
-
-
-class Unsound(AssertionError):
-    """A version that does not stand by itself."""
-
-
-class Unsecured(AssertionError):
-    """The last DS went from a server of the parent, and nobody asked for it by name."""
-
-
-class Stalled(AssertionError):
-    """A rollover neither ends nor says why."""
-
-
-@attrs.frozen
-class Version:
-    """What one version of the zone shows. `signed_all` is in every RRset's signatures."""
-
-    serial: int
-    keys: KeyRRset
-    data: frozenset[Data]
-    ttls: tuple[int, int]
-    signed_all: frozenset[KeyId]
-    signed_any: frozenset[KeyId]
-    denial: Nsec3 | None
-
-
-@attrs.frozen
-class Setting:
-    """What stays as it is for one world. Lags are of servers that nobody looks at: `lag` of
-    ours, at most the policy's propagation, and `parent_lag` likewise. `one_by_one`: the
-    registrar adds and removes one DS at a time, `add_first` or not. `late`: it may carry out
-    once more what was ordered before, long after, as long as the machine does not take any DS
-    that it brings to be forgotten. Nobody who swaps DNSKEY under double DS survives that."""
-
-    policy: Policy
-    servers: int = 2
-    parents: int = 2
-    parent_ttl: int = DAY
-    island: bool = False
-    calm: bool = False
-    operations: tuple[str, ...] = ()
-    pause: float = 40 * DAY
-    one_by_one: bool = False
-    add_first: bool = True
-    late: bool = False
+__all__ = [
+    "DAY",
+    "OPERATIONS",
+    "BogusMoment",
+    "Setting",
+    "Stalled",
+    "Unsecured",
+    "Unsound",
+    "World",
+    "some_policy",
+    "some_world",
+]
 
 
 @attrs.define
-class World:
-    rng: random.Random
-    setting: Setting
-    policy: Policy = attrs.field(init=False)
-    keyset: KeySet = attrs.field(init=False)
-    now: float = 0.0
-    lost_time: float = 0.0
-    sure: float = 0.0
-    made: int = 0
-    steps: int = 0
-    moments: int = 0
-    rolls: int = 0
-    calm: bool = False
-    log: list[str] = attrs.field(factory=list)
-    step: Advance | None = None
-    caches: Caches = attrs.field(factory=Caches)
-    versions: list[Version] = attrs.field(factory=list)
-    holds: dict[str, Version] = attrs.field(factory=dict)
-    parents: dict[str, frozenset[KeyId]] = attrs.field(factory=dict)
-    ordered: frozenset[KeyId] | None = None
-    orders: int = 0
-    given_up: frozenset[str] = frozenset()
-    registry: frozenset[KeyId] = frozenset()
-    edition: int = 0
-    editions: dict[str, int] = attrs.field(factory=dict)
-    glimpsed: dict[str, float] = attrs.field(factory=dict)
-    foreign_shown: dict[bytes, float] = attrs.field(factory=dict)
-    foreign_gone: dict[bytes, float] = attrs.field(factory=dict)
-    shown: dict[Subject, float] = attrs.field(factory=dict)
-    gone: dict[Subject, float] = attrs.field(factory=dict)
-    denial_shown: dict[Nsec3 | None, float] = attrs.field(factory=dict)
-    ds_ttl: int = 0
-    looked: float | None = None
-    _queue: list[tuple[float, int, Callable[[], None]]] = attrs.field(factory=list)
-    _count: int = 0
-    _tick_at: float = -1.0
-
+class World(Person):
     def __attrs_post_init__(self) -> None:
         self.policy = self.setting.policy
         self.calm = self.setting.calm
@@ -140,102 +75,7 @@ class World:
         if self.setting.operations:
             self.at(self.rng.expovariate(1 / self.setting.pause), self._person)
 
-    # --- time -------------------------------------------------------------------------------
-
-    def at(self, time: float, event: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (time, self._count, event))
-
-    def run(self, until: float) -> None:
-        while self._queue and self._queue[0][0] <= until:
-            self.now, _, event = heapq.heappop(self._queue)
-            event()
-        self.now = until
-
-    def lived(self) -> float:
-        """What the manager can be sure of: never more than what has passed, and never less than
-        before."""
-        self.sure = max(self.sure, self.now - self.lost_time)
-        return self.sure
-
-    def _ttls(self) -> tuple[int, int]:
-        return self.policy.dnskey_ttl, self.policy.max_zone_ttl
-
-    # --- what servers serve -----------------------------------------------------------------
-
-    def _serve(self, server: str, version: Version) -> None:
-        if server in self.holds and self.holds[server].serial >= version.serial:
-            return
-        self.holds[server] = version
-        self.caches.zone(server, version.keys, version.data, version.ttls, self.now)
-        self.judge()
-        if version.serial:
-            # An instance that nobody looks at is later, within the policy's propagation.
-            self.at(self.now + self.policy.propagation, lambda: self._mirror(server, version))
-            self.wake()
-
-    def _mirror(self, server: str, version: Version) -> None:
-        name = f"{server} elsewhere"
-        if name in self.holds and self.holds[name].serial >= version.serial:
-            return
-        self.holds[name] = version
-        self.caches.zone(name, version.keys, version.data, version.ttls, self.now)
-        self.judge()
-
-    def _parent_serves(self, server: str, keys: frozenset[KeyId], *, asked: bool) -> None:
-        if self.setting.island:
-            return
-        if self.parents.get(server) and not keys and not asked:
-            raise Unsecured(self.story(f"{server} has no DS any more, and nobody asked for it"))
-        self.parents[server] = keys
-        self.glimpsed |= {fingerprint: self.now for fingerprint, _ in keys}
-        self.caches.parent(server, Delegation(keys), self.setting.parent_ttl, self.now)
-        self.judge()
-        lag = self.policy.parent_propagation
-        self.at(self.now + lag, lambda: self._parent_mirror(server, keys))
-        self.wake()
-
-    def _parent_mirror(self, server: str, keys: frozenset[KeyId]) -> None:
-        if not self.setting.island:
-            name = f"{server} elsewhere"
-            self.caches.parent(name, Delegation(keys), self.setting.parent_ttl, self.now)
-            self.judge()
-
-    def judge(self) -> None:
-        self.moments += 1
-        mix = self.caches.bogus(self.now)
-        if mix is not None:
-            raise BogusMoment(self.story(mix))
-
-    def story(self, mix: Mix | str) -> str:
-        keys = "\n".join(
-            f"  {key.fingerprint[:8]} {key.role.value}/{key.algorithm} {key.letters()} "
-            f"{key.goal.value}" + " lost" * key.lost + " standby" * key.standby
-            for key in self.keyset.keys
-            if not key.all_hidden()
-        )
-        waits = self.step.blockers if self.step else ()
-        blockers = "\n".join(
-            f"  {said.fingerprint[:8]} {said.record and said.record.value} to "
-            f"{said.to and said.to.value}: {said.evidence} ({said.who} {said.rule}) {said.until}"
-            for said in waits
-            if said.rule != "purge"
-        )
-        return f"at {self.now:.0f}: {mix}\n{keys}\n{blockers}\n{self.policy}\n" + "\n".join(
-            self.log[-25:]
-        )
-
     # --- the manager ------------------------------------------------------------------------
-
-    def wake(self) -> None:
-        """The manager looks again, soon."""
-        delay = self.rng.choice((0, 1, MINUTE)) if self.calm else self.rng.choice((0, 30, 7200))
-        self._tick_later(self.now + delay)
-
-    def _tick_later(self, time: float) -> None:
-        if self._tick_at <= self.now or time < self._tick_at:
-            self._tick_at = time
-            self.at(time, self.tick)
 
     def tick(self) -> None:
         if self.now != self._tick_at and self.steps:
@@ -258,7 +98,7 @@ class World:
         self.given_up = frozenset(
             key.fingerprint
             for key in step.keyset.keys
-            if key.state(DS) in _GOING and (insecure or key.fingerprint in self.given_up)
+            if key.state(DS) in GOING and (insecure or key.fingerprint in self.given_up)
         )
         self.keyset, self.step = step.keyset, step
         if not self.calm and self.rng.random() < 0.05:
@@ -343,7 +183,7 @@ class World:
         foreign = {
             (key.dnskey.hex(), key.algorithm)
             for key in self.keyset.foreign
-            if key.record.state in _VISIBLE
+            if key.record.state in VISIBLE
         }
         keys = frozenset(ours | foreign)
         krrsig, zrrsig = set(), set()
@@ -421,7 +261,7 @@ class World:
             self._note(self.gone, key, DS, changed, not any(there), lived)
         self.looked = lived
         if any(self.parents.values()):
-            self.ds_ttl = self.setting.parent_ttl
+            self.ds_ttl = max(self.ds_ttl, self.setting.parent_ttl)
 
     def _reached(self, shows: Callable[[Version], bool]) -> bool:
         """Whether each of our servers is at or past the first of the newest versions that are
@@ -471,149 +311,6 @@ class World:
             island=self.setting.island,
         )
 
-    # --- the parent -------------------------------------------------------------------------
-
-    def _order(self, fingerprints: tuple[str, ...]) -> None:
-        """The registrar says yes to everything; what happens is another matter."""
-        keys = [self.keyset.key(fingerprint) for fingerprint in fingerprints]
-        wanted = frozenset((key.fingerprint, key.algorithm) for key in keys if key is not None)
-        if not self.calm and wanted == self.ordered and self.rng.random() < 0.8:
-            return  # ordered before; asked again now and then
-        self.ordered = wanted
-        self.orders += 1
-        number = self.orders
-        if not self.calm and self.rng.random() < 0.2:
-            self._tick_later(self.now + DAY)
-            return  # claimed, and nothing happens
-        leaving = {key.fingerprint for key in self.keyset.keys if key.state(DS) in _GOING}
-        asked = goals.insecure(self.keyset, self.policy) or leaving <= self.given_up
-        if self.setting.late and wanted and self.rng.random() < 0.3:
-            self.at(self.now + self.rng.uniform(5, 60) * DAY, lambda: self._once_more(wanted))
-        if self.setting.one_by_one:
-            self._one_by_one(wanted, number, asked=asked)
-            return
-        for server in self.parents:
-            self.at(
-                self.now + self._parent_delay(),
-                lambda s=server: self._take(s, wanted, number, asked=asked),
-            )
-
-    def _parent_delay(self) -> float:
-        if self.calm:
-            return self.rng.choice((0, 60, HOUR))
-        return self.rng.choice((60, HOUR, 6 * HOUR, 2 * DAY, 20 * DAY))
-
-    def _take(
-        self, server: str, wanted: frozenset[KeyId], number: int, *, asked: bool = False
-    ) -> None:
-        # A newer order takes the place of one that waits.
-        if number == self.orders and not self._forgotten(wanted):
-            self._parent_serves(server, wanted, asked=asked)
-
-    def _one_by_one(self, wanted: frozenset[KeyId], number: int, *, asked: bool) -> None:
-        """Each DS is an operation of its own; they may be days apart."""
-        added = [(name, True) for name in sorted(wanted - self.registry)]
-        removed = [(name, False) for name in sorted(self.registry - wanted)]
-        time = self.now
-        for name, adds in (*added, *removed) if self.setting.add_first else (*removed, *added):
-            time += self._parent_delay()
-            self.at(time, lambda n=name, a=adds: self._operate(n, number, adds=a, asked=asked))
-
-    def _operate(self, name: KeyId, number: int, *, adds: bool, asked: bool) -> None:
-        if number == self.orders:
-            self._register(self.registry | {name} if adds else self.registry - {name}, asked=asked)
-
-    def _register(self, keys: frozenset[KeyId], *, asked: bool, delay: float | None = None) -> None:
-        """The parent's zone has these DS; its servers get it one after another."""
-        self.registry = keys
-        self.edition += 1
-        edition = self.edition
-        for server in self.parents:
-            late = self._parent_delay() if delay is None else delay
-            self.at(
-                self.now + late,
-                lambda s=server: self._load(s, keys, edition, asked=asked),
-            )
-
-    def _load(self, server: str, keys: frozenset[KeyId], edition: int, *, asked: bool) -> None:
-        if self.editions.get(server, 0) < edition and not self._forgotten(keys):
-            self.editions[server] = edition
-            self._parent_serves(server, keys, asked=asked)
-
-    def _forgotten(self, names: frozenset[KeyId]) -> bool:
-        """Whether the machine has seen one of these DS gone, and waited: it can't come back."""
-        found = [self.keyset.key(name) for name, _ in names]
-        return any(key is None or key.state(DS) is State.HIDDEN for key in found)
-
-    def _once_more(self, wanted: frozenset[KeyId]) -> None:
-        if self.calm or self._forgotten(wanted):
-            return
-        self.log.append(f"{self.now:.0f} an old order: {sorted(name for name, _ in wanted)}")
-        self.orders += 1  # what was ordered since waits for the next order
-        self.ordered = None
-        self._register(wanted, asked=False, delay=0)
-
-    # --- a person ---------------------------------------------------------------------------
-
-    def _person(self) -> None:
-        if not self.calm:
-            self.ask(self.rng.choice(self.setting.operations))
-            self.at(self.now + self.rng.expovariate(1 / self.setting.pause), self._person)
-            self.wake()
-
-    def ask(self, what: str) -> None:
-        rng = self.rng
-        self.log.append(f"{self.now:.0f} {what}")
-        if what == "roll":
-            roles = [None, *(frozenset({role}) for role in Role)]
-            try:
-                self.keyset = operations.roll(self.keyset, self.policy, rng.choice(roles))
-            except operations.OperationError:
-                self.log.append("  refused")
-        elif what == "algorithm":
-            self._change(algorithm=rng.choice((8, 13, 15)))
-        elif what == "layout":
-            layout = rng.choice(list(KeyLayout))
-            self._change(keys=layout, standby=frozenset())
-        elif what == "denial":
-            self._change(nsec3=rng.choice((None, Nsec3(), Nsec3(opt_out=True))))
-        elif what == "ttls":
-            ttls = (60, 300, HOUR, DAY)
-            self._change(dnskey_ttl=rng.choice(ttls), max_zone_ttl=rng.choice(ttls))
-        elif what == "ds":
-            self._change(ds=rng.choice(list(DsMode)))
-        elif what == "insecure":
-            self.keyset = operations.go_insecure(self.keyset)
-        elif what == "secure":
-            self.keyset = operations.go_secure(self.keyset)
-        elif what == "standby":
-            roles = ("csk",) if self.policy.keys is KeyLayout.CSK else ("ksk", "zsk")
-            chosen = rng.choice((frozenset(), frozenset(roles)))
-            self._change(standby=chosen, standby_ds=rng.random() < 0.5)
-        elif what == "lose":
-            found = [key for key in self.keyset.keys if key.goal is Goal.OMNIPRESENT]
-            # One at a time: who loses the replacement before it is in use has lost the zone.
-            if found and all(key.all_hidden() for key in self.keyset.keys if key.lost):
-                self.keyset = operations.lose(self.keyset, rng.choice(found).fingerprint)
-        elif what == "foreign":
-            others = (_foreign(8), _foreign(13), _foreign(15))
-            chosen = frozenset(key for key in others if rng.random() < 0.4)
-            self.keyset = operations.keep_foreign(self.keyset, chosen)
-        elif what == "hold":
-            self.keyset = operations.hold(self.keyset, "a person said so")
-            self.at(self.now + rng.choice((HOUR, 30 * DAY)), self._resume)
-        elif what == "clock":
-            self.lost_time += rng.choice((HOUR, 3 * DAY))
-        else:
-            raise ValueError(what)
-
-    def _change(self, **values: object) -> None:
-        self.policy = attrs.evolve(self.policy, **values)
-
-    def _resume(self) -> None:
-        self.keyset = operations.resume(self.keyset)
-        self.wake()
-
     # --- the end ----------------------------------------------------------------------------
 
     def settle(self, days: float = 120) -> None:
@@ -648,13 +345,6 @@ class World:
             elif key.lost or key.retire or set(states.values()) != {State.OMNIPRESENT}:
                 found.append(key)
         return found
-
-
-OPERATIONS = (
-    *("roll",) * 3,
-    *("algorithm", "layout", "denial", "ttls", "ds", "insecure", "secure", "secure"),
-    *("standby", "lose", "hold", "clock", "foreign"),
-)
 
 
 def some_policy(rng: random.Random) -> Policy:
@@ -703,11 +393,6 @@ def some_world(rng: random.Random, operations: tuple[str, ...] = OPERATIONS) -> 
         late=late,
     )
     return World(rng, setting)
-
-
-def _foreign(algorithm: int) -> bytes:
-    """The zone key of another signer."""
-    return b"\x01\x00" + bytes([3, algorithm]) + b"another signer's"
 
 
 def _has(version: Version, name: KeyId, kind: RecordKind, entirely: bool) -> bool:
