@@ -47,9 +47,13 @@ def advance(keyset: KeySet, policy: Policy, seen: Observations, now: float) -> A
     wanted = goals.set_goals(keyset, policy, seen, now)
     keyset = _absorb(wanted.keyset, policy, seen, now)
     before = keyset
-    keyset, blockers = _move_all(keyset, policy, seen, now)
-    keyset, denial_blockers, denial_actions = denials.advance(keyset, policy, seen, now)
-    keyset, foreign_blockers, foreign_actions = foreign.advance(keyset, policy, seen, now)
+    while True:
+        moved, blockers = _move_all(keyset, policy, seen, now)
+        moved, denial_blockers, denial_actions = denials.advance(moved, policy, seen, now)
+        moved, foreign_blockers, foreign_actions = foreign.advance(moved, policy, seen, now)
+        if moved == keyset:
+            break
+        keyset = moved
     keyset = _book(keyset, now)
     purges, waiting = goals.purges(keyset, policy, now)
     said = (*wanted.blockers, *blockers, *denial_blockers, *foreign_blockers, *waiting)
@@ -154,9 +158,9 @@ def _move_one(
         if record.state is State.RUMOURED and wanted is State.UNRETENTIVE:
             # What may not go yet is known ever more widely meanwhile.
             ways.append(State.OMNIPRESENT)
-        if record.state is State.UNRETENTIVE and kind is RecordKind.DS:
-            # What may not come back yet is ever less known meanwhile.
-            ways = [wanted, State.HIDDEN] if wanted is State.RUMOURED else ways
+        if record.state is State.UNRETENTIVE and wanted is State.RUMOURED:
+            # What may not return yet is forgotten meanwhile, and comes as a new one does.
+            ways.append(State.HIDDEN)
         for to in ways:
             no = _refusal(keyset, key, kind, to, policy, seen, now)
             if no is None:
