@@ -44,46 +44,38 @@ class Condition:
 
 
 def double_ds(keyset: KeySet, key: Key, policy: Policy) -> bool:
-    """Whether the key's DS goes ahead of its DNSKEY: by policy, or because the key that it
-    replaces is lost and can't sign a DNSKEY RRset that has changed."""
-    if key.record(RecordKind.DS) is None or key.state(RecordKind.DNSKEY) not in (_H, _U):
-        return False
+    """Whether the key's DS may go ahead of its DNSKEY, and goes ahead of one that is hidden: by
+    policy, or because the key that it replaces is lost and can't sign a DNSKEY RRset that has
+    changed."""
     if any(lost.algorithm == key.algorithm for lost in frozen_by(keyset)):
         return True
     old = None if key.predecessor is None else keyset.key(key.predecessor)
     if old is None or old.state(RecordKind.DS) not in (_R, _O):
         return False
-    return policy.ds is DsMode.DOUBLE_DS and old.algorithm == key.algorithm
+    return policy.ds is DsMode.DOUBLE_DS
+
+
+def _can_take_over(key: Key) -> bool:
+    """Whether the DNSKEY RRset can be signed with a key that every cache is led to."""
+    return key.visible(RecordKind.KRRSIG) and key.state(RecordKind.DS) is _O and not key.lost
 
 
 def frozen_by(keyset: KeySet) -> tuple[Key, ...]:
     """Lost keys whose signatures the DNSKEY RRset lives on: it can't change before the DS of
     a key of their algorithm that can sign is everywhere."""
-    able = {
-        key.algorithm
-        for key in keyset.keys
-        if key.visible(RecordKind.KRRSIG)
-        and key.visible(RecordKind.DNSKEY)
-        and key.state(RecordKind.DS) is _O
-        and not key.lost
-    }
+    able = {key.algorithm for key in keyset.keys if _can_take_over(key)}
     return tuple(
         key
         for key in keyset.keys
-        if key.lost
-        and key.algorithm not in able
-        and key.visible(RecordKind.KRRSIG)
-        and key.state(RecordKind.DS) is not _H
+        if key.lost and key.algorithm not in able and key.state(RecordKind.DS) not in (None, _H)
     )
 
 
 def _can_be_signed(at: Situation) -> str | None:
     """RFC 6781 section 4.2.1.2: nobody can sign another DNSKEY RRset while the key that does
     is lost, but a key whose DS every cache has."""
-    able = not at.key.lost and not at.key.standby and at.key.state(RecordKind.DS) is _O
+    able = not at.key.standby and at.key.state(RecordKind.DS) is _O
     if all(able and lost.algorithm == at.key.algorithm for lost in frozen_by(at.keyset)):
-        return None
-    if at.insecure and all(key.state(RecordKind.DS) in (None, _H) for key in at.keyset.keys):
         return None
     return "the key that signs the DNSKEY RRset is lost"
 
@@ -92,18 +84,15 @@ def _can_be_signed(at: Situation) -> str | None:
 
 
 def _keys_signed_once_published(at: Situation) -> str | None:
-    return "its DNSKEY is not published" if at.key.state(RecordKind.DNSKEY) is _H else None
+    return None if at.key.visible(RecordKind.DNSKEY) else "its DNSKEY is not published"
 
 
 def _signs_once_known(at: Situation) -> str | None:
-    """Signatures that caches can't check yet are harmless only where no other key of the
-    algorithm signs, or where nobody is shown the algorithm."""
+    """Pre-publication (RFC 6781 section 4.1.1.1): signatures that caches can't check yet are of
+    use only where no other key of the algorithm signs."""
     if at.key.state(RecordKind.DNSKEY) is _O:
         return None
-    others = at.others()
-    if not any(other.visible(RecordKind.ZRRSIG) for other in others):
-        return None
-    if all(key.state(RecordKind.DNSKEY) is _H for key in (at.key, *others)):
+    if not any(other.visible(RecordKind.ZRRSIG) for other in at.others()):
         return None
     return "its DNSKEY is not in all caches yet"
 
@@ -118,16 +107,10 @@ def _version_is_complete(at: Situation) -> str | None:
         return "no key of its algorithm signs the zone yet"
     if any(
         other.record(RecordKind.KRRSIG) is not None
+        and other.goal is Goal.OMNIPRESENT
+        and not other.standby
         and not other.lost
-        and (
-            (
-                other.goal is Goal.OMNIPRESENT
-                and other.algorithm == key.algorithm
-                and not other.standby
-            )
-            or other.visible(RecordKind.KRRSIG)
-        )
-        for other in at.keyset.keys
+        for other in (key, *others)
     ):
         return None
     return "there is no key to sign the DNSKEY RRset yet"
@@ -164,25 +147,22 @@ def _ds_gone_first(at: Situation) -> str | None:
 
 
 def _another_ds(at: Situation) -> str | None:
-    """The rules alone would let the old DS go while the new one is only rumoured. A key that
-    is lost leads nowhere for long, and one that does not sign the key set nowhere at all."""
+    """Where a lost key signs, the rules can't tell whether another lost one does. And a DS that
+    was ordered and is taken back may come all the same: one that is to stay, or is as good, has
+    to be there."""
     if at.insecure:
         return None
-    rest = [
-        key
-        for key in at.keyset.keys
-        if key.state(RecordKind.DS) is _O
-        and key.visible(RecordKind.KRRSIG)
-        and key.visible(RecordKind.DNSKEY)
-        and not key.lost
-    ]
     if any(
-        key.fingerprint != at.key.fingerprint
-        and (key.algorithm == at.key.algorithm or key.goal is Goal.OMNIPRESENT)
-        for key in rest
+        _can_take_over(key) and (key.algorithm == at.key.algorithm or key.goal is Goal.OMNIPRESENT)
+        for key in at.keyset.keys
     ):
         return None
-    return "no other DS is in all caches"
+    return "no DS of a key that can sign the DNSKEY RRset is in all caches"
+
+
+def _lost_signature_stays(at: Situation) -> str | None:
+    """Where the DNSKEY RRset lives on signatures of lost keys, it is not known of which."""
+    return "a lost key signs the DNSKEY RRset" if frozen_by(at.keyset) else None
 
 
 def _ds_first(at: Situation) -> str | None:
@@ -191,8 +171,8 @@ def _ds_first(at: Situation) -> str | None:
     if at.key.state(RecordKind.DS) in (None, _H):
         return None
     new = None if at.key.successor is None else at.keyset.key(at.key.successor)
-    doubled = at.policy.ds is DsMode.DOUBLE_DS or at.key.lost
-    if doubled and new is not None and not new.lost and new.state(RecordKind.DS) is _O:
+    doubled = new is not None and new.state(RecordKind.DS) is _O
+    if doubled and at.policy.ds is DsMode.DOUBLE_DS:
         return None
     return "its DS may still be cached"
 
@@ -210,8 +190,6 @@ def _zone_stays_signed(at: Situation) -> str | None:
 def _zone_key_stays(at: Situation) -> str | None:
     """A version that shows an algorithm shows a key whose signatures it has (RFC 4035 section
     2.2); the last zone key of an algorithm goes with its other DNSKEY records."""
-    if at.key.state(RecordKind.ZRRSIG) in (None, _H):
-        return None
     shown = [other for other in at.others() if other.visible(RecordKind.DNSKEY)]
     if not shown or any(other.visible(RecordKind.ZRRSIG) for other in shown):
         return None
@@ -228,12 +206,7 @@ def _foreign_goes_first(at: Situation) -> str | None:
         for foreign in at.keyset.foreign
     ):
         return None
-    if any(
-        other.visible(RecordKind.ZRRSIG) and other.visible(RecordKind.DNSKEY)
-        for other in at.others()
-    ):
-        return None
-    if at.key.state(RecordKind.ZRRSIG) in (None, _H):
+    if any(other.visible(RecordKind.DNSKEY) for other in at.others()):
         return None
     return "a foreign DNSKEY of its algorithm is in the zone; take that out first"
 
@@ -241,12 +214,10 @@ def _foreign_goes_first(at: Situation) -> str | None:
 def _key_set_stays_signed(at: Situation) -> str | None:
     """The DNSKEY RRset is signed by a key in it, as long as it is there. The last such key
     of an algorithm goes when the zone's data is signed by another algorithm's keys too."""
-    if at.insecure or at.key.state(RecordKind.KRRSIG) in (None, _H):
+    if at.insecure:
         return None
     if any(
-        key.fingerprint != at.key.fingerprint
-        and key.visible(RecordKind.KRRSIG)
-        and key.visible(RecordKind.DNSKEY)
+        key.fingerprint != at.key.fingerprint and key.visible(RecordKind.KRRSIG)
         for key in at.keyset.keys
     ):
         return None
@@ -264,6 +235,7 @@ CONDITIONS = (
     Condition("double DS", RecordKind.DNSKEY, _R, _own_ds_first, "policy"),
     Condition("DS after DNSKEY", RecordKind.DS, _R, _dnskey_first),
     Condition("DS gone first", RecordKind.DS, _R, _ds_gone_first),
+    Condition("a lost key", RecordKind.KRRSIG, _U, _lost_signature_stays),
     Condition("another DS", RecordKind.DS, _U, _another_ds),
     Condition("DNSKEY after DS", RecordKind.DNSKEY, _U, _ds_first),
     Condition("KRRSIG after DS", RecordKind.KRRSIG, _U, _ds_first),

@@ -8,9 +8,9 @@ there is a way to the end.
 import pytest
 from orders import STORIES as ORDERS
 from orders import Exploration as Orders
-from steps import LONG
-from steps import STORIES as STEPS
 from steps import Exploration as Steps
+from stories import LONG
+from stories import STORIES as STEPS
 
 
 @pytest.mark.parametrize("name", ORDERS)

@@ -3,26 +3,28 @@ out, and something breaks, or somebody waits for ever.
 
 What can be taken out of `signer.rules` and `signer.conditions` is found by their syntax
 (`mutants`), and shown in one story of `orders` (the rules alone) or `steps` (the machine),
-which is gone through in every order. Waits are shown in worlds with time.
+which is gone through in every order. `test_waits_matter` does so for waits, in worlds with time.
 """
 
-import random
-from collections.abc import Callable
 from types import ModuleType
 
 import attrs
 import orders
 import pytest
-import zoneworld
-from found import CONDITIONS_FOUND, RULES_FOUND, UNFOUND, WORLDS_FOUND
+from found import CONDITIONS_FOUND, IMPLIED, RULES_FOUND
+from loststories import LOST
 from mutants import Mutant, mutants
 from orders import STORIES as ORDERS
 from orders import Exploration as Orders
-from steps import STORIES as STEPS
 from steps import Exploration as Steps
+from stories import STORIES as STEPS
 
-from signer import advance, conditions, foreign, goals, rules, times
-from signer.keyset import RecordKind, State
+from signer import advance, conditions, foreign, goals, rules
+from signer.actions import Blocker
+from signer.conditions import Situation
+from signer.keyset import Key, KeySet, RecordKind, State
+from signer.observations import Observations
+from signer.policy import Policy
 from signer.rules import Row
 
 _OF_RULES = mutants(rules, frozenset({"R1", "R2", "R3"}), frozenset({"rows"}))
@@ -47,7 +49,7 @@ def broken(story: str) -> str:
         found = Orders(ORDERS[story.removeprefix("rules: ")]).run(20_000)
         return found.bogus or ("" if found.stuck is None else f"stuck at {found.stuck}")
     try:
-        return Steps(STEPS[story]).run(20_000).wrong
+        return Steps(STEPS[story]).run(600).wrong
     except AttributeError as error:
         return str(error)
 
@@ -75,7 +77,7 @@ def test_with_all_of_it_nothing_does(story: str) -> None:
 
 
 def test_every_part_is_accounted_for() -> None:
-    assert sorted(_BY_NAME) == sorted((*_FOUND, *WORLDS_FOUND, *UNFOUND))
+    assert sorted(_BY_NAME) == sorted((*_FOUND, *IMPLIED))
 
 
 def test_a_swap_counts_on_no_record_that_was_never_everywhere(
@@ -98,76 +100,53 @@ def test_a_swap_counts_on_no_key_that_came_after_the_old_one_went(
     assert broken("rules: zone keys, one upon another")
 
 
-# --- waits ----------------------------------------------------------------------------------
+# --- what is implied ------------------------------------------------------------------------
 
-_WORLDS = 120
-_BROKEN = (
-    zoneworld.BogusMoment,
-    zoneworld.Unsound,
-    zoneworld.Unsecured,
-    zoneworld.Stalled,
-    ValueError,
-)
-Mutation = Callable[[pytest.MonkeyPatch], None]
+_Asked = tuple[Situation, RecordKind, State, bool]
 
 
-def lives(first: int = 0) -> Exception | None:
-    """What goes wrong first, if anything does."""
-    for seed in (first, *range(_WORLDS)):
-        world = zoneworld.some_world(random.Random(seed))
-        world.setting = attrs.evolve(world.setting, pause=5 * zoneworld.DAY)
-        try:
-            world.run(200 * zoneworld.DAY)
-            world.settle()
-        except _BROKEN as error:
-            return error
-    return None
+@pytest.fixture(scope="module")
+def asked() -> list[_Asked]:
+    """All that conditions are asked in the stories of lost keys, not far from their beginnings,
+    and whether the whole machine agrees."""
+    found: dict[object, _Asked] = {}
+    refusal = advance._refusal
+
+    def listening(
+        keyset: KeySet,
+        key: Key,
+        kind: RecordKind,
+        to: State,
+        policy: Policy,
+        seen: Observations,
+        now: float,
+    ) -> Blocker | None:
+        no = refusal(keyset, key, kind, to, policy, seen, now)
+        at = Situation(keyset, key, policy, seen, goals.insecure(keyset, policy))
+        found[keyset, key.fingerprint, kind, to, policy] = (at, kind, to, no is None)
+        return no
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(advance, "_refusal", listening)
+        for story in LOST.values():
+            Steps(story).run(60)
+    return list(found.values())
 
 
-def no_wait(kind: RecordKind, to: State) -> Mutation:
-    def apply(patch: pytest.MonkeyPatch) -> None:
-        old = times.wait
-
-        def wait(found: RecordKind, target: State, highest: int, policy: object) -> int:
-            return 0 if (found, target) == (kind, to) else old(found, target, highest, policy)
-
-        patch.setattr(times, "wait", wait)
-
-    return apply
+def _decides(mutant: Mutant, asked: list[_Asked]) -> bool:
+    """Whether the machine would do something else anywhere without it."""
+    module = mutant.load()
+    for at, kind, to, allowed in asked:
+        was, becomes = (one.refuses(at, kind, to) is None for one in (conditions, module))
+        if was is not becomes and (allowed or becomes):
+            return True
+    return False
 
 
-def without_observation(patch: pytest.MonkeyPatch) -> None:
-    """.nl, 2012: clocks that start at what was ordered."""
-    patch.setattr(times, "observed", lambda key, kind, to, seen: key.record(kind).since)
+@pytest.mark.parametrize("name", sorted(IMPLIED))
+def test_the_rest_of_the_machine_implies_it(name: str, asked: list[_Asked]) -> None:
+    assert not _decides(_BY_NAME[name], asked)
 
 
-def without_last_ds(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(times, "_last_ds", lambda keyset, key: False)
-
-
-WAITS: dict[str, Mutation] = {
-    **{
-        f"no wait: {kind.value} {to.letter}": no_wait(kind, to)
-        for kind in RecordKind
-        for to in (State.OMNIPRESENT, State.HIDDEN)
-    },
-    "without observation": without_observation,
-    "without what the last DS leaves": without_last_ds,
-}
-# Of these no world has shown harm: what waits for the same caches.
-ALSO_WAITED_FOR = {
-    "no wait: ZRRSIG H": "its successor's way to omnipresent",
-    "no wait: KRRSIG H": "the DNSKEY beside it",
-}
-
-
-@pytest.mark.parametrize("name", sorted(set(WAITS) - set(ALSO_WAITED_FOR)))
-def test_without_a_wait_something_breaks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    WAITS[name](monkeypatch)
-    assert lives() is not None, f"{name}: nothing broke"
-
-
-@pytest.mark.parametrize("name", sorted(WORLDS_FOUND))
-def test_without_it_some_world_breaks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _take_out(monkeypatch, _BY_NAME[name])
-    assert lives(WORLDS_FOUND[name]) is not None, f"{name}: nothing broke"
+def test_that_would_be_seen(asked: list[_Asked]) -> None:
+    assert _decides(_BY_NAME["CONDITIONS: without a lost key ZRRSIG _R"], asked)

@@ -12,16 +12,17 @@ import attrs
 import dns.name
 from orders import Keys, Versions, forgotten, judge, later
 
-from signer import operations
 from signer.actions import Generate, SubmitDs, WithdrawDs
 from signer.advance import advance
+from signer.cachemodel import KeyId
 from signer.goals import insecure as wants_insecure
-from signer.keyset import CARRIES, Goal, Key, KeySet, Record, RecordKind, Role, State
+from signer.keyset import CARRIES, VISIBLE, Goal, Key, KeySet, Record, RecordKind, Role, State
 from signer.observations import Observations
-from signer.policy import DAY, DsMode, KeyLayout, Policy
+from signer.policy import DAY, Policy
 
 ORIGIN = dns.name.from_text("example.org.")
 _KINDS = tuple(RecordKind)
+_BY_LETTER = {state.letter: state for state in State}
 _ENDING = (State.RUMOURED, State.UNRETENTIVE)
 #: Nothing takes time, and no key is forgotten.
 POLICY = Policy(
@@ -36,6 +37,8 @@ POLICY = Policy(
 )
 
 Wish = Callable[[KeySet, Policy], tuple[KeySet, Policy]]
+#: A wait that is over: of whose record, and whether for it to be there or to be gone.
+Wait = tuple[KeyId, RecordKind, bool]
 
 
 @attrs.frozen
@@ -100,7 +103,10 @@ class Exploration:
         came: dict[Moment, Moment | None] = {}
         leads: dict[Moment, list[Moment]] = {}
         first, wrong = self._settle(start)
+        wrong = wrong or judge(*first.cached) or self.story.never(first)
         came[first] = None
+        if wrong:
+            return Found(_path(came, first) + wrong, 1)
         waiting = [first]
         for moment in waiting:
             if len(came) > most:
@@ -131,15 +137,10 @@ class Exploration:
             keyset, policy = self.story.wishes[moment.wish](moment.keyset, moment.policy)
             told = attrs.evolve(moment, keyset=keyset, policy=policy, wish=moment.wish + 1)
             yield self._settle(told)
-        for key in moment.keyset.keys:
-            for kind, record in key.records:
-                if record.state not in _ENDING:
-                    continue
-                name = (key.fingerprint, key.algorithm)
-                there = record.state is State.RUMOURED
-                if (name in _served(moment, kind)) is not there:
-                    continue
-                yield self._settle(moment, frozenset({(key.fingerprint, kind, there)}))
+        for name, kind, record in _records(moment.keyset):
+            there = record.state is State.RUMOURED
+            if record.state in _ENDING and (name in _served(moment, kind)) is there:
+                yield self._settle(moment, frozenset({(name, kind, there)}))
         for parent in self._parents(moment):
             empty = (
                 moment.parent and not parent and not wants_insecure(moment.keyset, moment.policy)
@@ -155,9 +156,7 @@ class Exploration:
                     made = _generate(moment.keyset, action)
                     yield self._settle(attrs.evolve(moment, keyset=made))
 
-    def _settle(
-        self, moment: Moment, passed: frozenset[tuple[str, RecordKind, bool]] = frozenset()
-    ) -> tuple[Moment, str]:
+    def _settle(self, moment: Moment, passed: frozenset[Wait] = frozenset()) -> tuple[Moment, str]:
         return _settled(moment, passed, away=self.story.away)
 
     def _parents(self, moment: Moment) -> Iterator[Keys]:
@@ -187,29 +186,39 @@ def _served(moment: Moment, kind: RecordKind) -> Keys:
     return moment.cached[1][-1][0 if kind is RecordKind.DNSKEY else 1]
 
 
-def _looks(
-    moment: Moment, passed: frozenset[tuple[str, RecordKind, bool]], now: float
-) -> Observations:
+def _records(keyset: KeySet) -> Iterator[tuple[KeyId, RecordKind, Record]]:
+    """Ours, and the DNSKEY of other signers, which their rdata identify."""
+    for key in keyset.keys:
+        for kind, record in key.records:
+            yield (key.fingerprint, key.algorithm), kind, record
+    for foreign in keyset.foreign:
+        yield (foreign.dnskey.hex(), foreign.algorithm), RecordKind.DNSKEY, foreign.record
+
+
+def _looks(moment: Moment, passed: frozenset[Wait], now: float) -> Observations:
+    """What other signers' servers show of a key of ours, they show when all of ours do."""
+    shown = {(name, kind): now for (name, _), kind, there in passed if there}
+    gone = {(name, kind): now for (name, _), kind, there in passed if not there}
+    foreign = [(key.dnskey, (key.dnskey.hex(), RecordKind.DNSKEY)) for key in moment.keyset.foreign]
     return Observations(
-        shown={(name, kind): now for name, kind, there in passed if there},
-        gone={(name, kind): now for name, kind, there in passed if not there},
+        shown=shown,
+        gone=gone,
+        foreign={dnskey: now for dnskey, name in foreign if name in shown},
+        foreign_gone={dnskey: now for dnskey, name in foreign if name in gone},
+        shared={name: (now, 0) for name, kind in shown if kind is RecordKind.DNSKEY},
         ds_anywhere=frozenset(name for name, _ in moment.parent),
         parent_looked=now,
     )
 
 
-def _settled(
-    moment: Moment, passed: frozenset[tuple[str, RecordKind, bool]], *, away: bool
-) -> tuple[Moment, str]:
-    """All that the machine does now that these waits (key, record, shown or gone) are over."""
+def _settled(moment: Moment, passed: frozenset[Wait], *, away: bool) -> tuple[Moment, str]:
+    """All that the machine does now that these waits are over."""
     keyset, wanted, before = moment.keyset, moment.wanted, moment.before
     cached = moment.cached
-    for fingerprint, kind, there in passed:
-        key = keyset.key(fingerprint)
-        assert key is not None
+    for name, kind, there in passed:
         to = State.OMNIPRESENT if there else State.HIDDEN
-        cached = forgotten(cached, (fingerprint, key.algorithm), _KINDS.index(kind), to)
-    now = 1.0 + max((record.since for key in keyset.keys for _, record in key.records), default=0.0)
+        cached = forgotten(cached, name, _KINDS.index(kind), to)
+    now = 1.0 + max((record.since for _, _, record in _records(keyset)), default=0.0)
     seen = _looks(moment, passed, now)
     wrong = ""
     while True:
@@ -250,17 +259,23 @@ def _publish(keyset: KeySet, cached: Versions) -> tuple[Versions, str]:
     wrong = ""
     if shown and not signers <= shown:
         wrong = "the key set is signed with a key that is not in it"
-    if shown and not stands and all(key.all_hidden() for key in keyset.keys if key.lost):
+    if shown and not stands and not any(map(_signed_once, keyset.keys)):
         wrong = "a version does not stand by itself"
     keys = (shown, signers if shown else frozenset())
     return (cached[0], later(cached[1], keys), later(cached[2], data)), wrong
+
+
+def _signed_once(key: Key) -> bool:
+    """Whether a lost key has signed; the gate refuses what is signed with it no more."""
+    signatures = (key.state(RecordKind.ZRRSIG), key.state(RecordKind.KRRSIG))
+    return key.lost and any(state not in (None, State.HIDDEN) for state in signatures)
 
 
 def _generate(keyset: KeySet, action: Generate) -> KeySet:
     number = len(keyset.keys) + 1
     return keyset.with_key(
         attrs.evolve(
-            _key(f"{action.role.value}{number}", action.role, action.algorithm, State.HIDDEN),
+            key_in(f"{action.role.value}{number}", action.role, action.algorithm),
             predecessor=action.predecessor,
             standby=action.standby,
         ),
@@ -270,14 +285,7 @@ def _generate(keyset: KeySet, action: Generate) -> KeySet:
 
 def _ranked(keyset: KeySet) -> KeySet:
     """With times that say only what came first: of records that come or go."""
-    times = sorted(
-        {
-            record.since
-            for key in keyset.keys
-            for _, record in key.records
-            if record.state in _ENDING
-        }
-    )
+    times = sorted({record.since for _, _, record in _records(keyset) if record.state in _ENDING})
 
     def rank(record: Record) -> Record:
         since = 1.0 + times.index(record.since) if record.state in _ENDING else 0.0
@@ -295,11 +303,16 @@ def _ranked(keyset: KeySet) -> KeySet:
             )
             for key in keyset.keys
         ),
+        foreign=tuple(attrs.evolve(key, record=rank(key.record)) for key in keyset.foreign),
     )
 
 
 def _names(keyset: KeySet, kind: RecordKind) -> Keys:
-    return frozenset((key.fingerprint, key.algorithm) for key in keyset.keys if key.visible(kind))
+    return frozenset(
+        name
+        for name, found, record in _records(keyset)
+        if found is kind and record.state in VISIBLE
+    )
 
 
 def _ended(moment: Moment) -> bool:
@@ -314,7 +327,10 @@ def _ended(moment: Moment) -> bool:
                 return False
         elif key.lost or key.retire or states != {State.OMNIPRESENT}:
             return False
-    return True
+    # What is refused stays hidden.
+    return all(
+        key.record.state in (State.HIDDEN, State.OMNIPRESENT) for key in moment.keyset.foreign
+    )
 
 
 def _path(came: dict[Moment, Moment | None], moment: Moment) -> str:
@@ -322,8 +338,13 @@ def _path(came: dict[Moment, Moment | None], moment: Moment) -> str:
     at: Moment | None = moment
     while at is not None:
         states = "  ".join(
-            f"{key.fingerprint}/{key.algorithm} {key.letters()}{' lost' * key.lost}"
-            for key in at.keyset.keys
+            (
+                *(
+                    f"{key.fingerprint}/{key.algorithm} {key.letters()}{' lost' * key.lost}"
+                    for key in at.keyset.keys
+                ),
+                *(f"foreign/{key.algorithm} {key.record.letter}" for key in at.keyset.foreign),
+            )
         )
         parent = ",".join(sorted(name for name, _ in at.parent))
         found.insert(0, f"{states}  parent {parent or 'none'}\n")
@@ -331,186 +352,15 @@ def _path(came: dict[Moment, Moment | None], moment: Moment) -> str:
     return "".join(found)
 
 
-# --- stories --------------------------------------------------------------------------------
-
-
-def _key(name: str, role: Role, algorithm: int, state: State) -> Key:
+def key_in(name: str, role: Role, algorithm: int, states: str = "HHHH", **values: object) -> Key:
+    """With its records in the states of the letters H, R, O and U, in the order of
+    `RecordKind`; ``u`` is one that was never everywhere."""
     flags = b"\x01\x00" if role is Role.ZSK else b"\x01\x01"
     body = sum(name.encode()).to_bytes(2, "big") + name.encode()
-    records = tuple((kind, Record(state)) for kind in CARRIES[role])
-    return Key(name, role, flags + bytes([3, algorithm]) + body, 0, records)
-
-
-def signed(*roles: Role, algorithm: int = 13) -> KeySet:
-    """A zone that has been signed for long."""
-    keyset = KeySet(ORIGIN)
-    for role in roles:
-        keyset = keyset.with_key(
-            _key(f"{role.value}{len(keyset.keys) + 1}", role, algorithm, State.OMNIPRESENT),
-            made_here=False,
-        )
-    return keyset
-
-
-def imported(keyset: KeySet) -> KeySet:
-    """Its keys, of which we have published nothing yet."""
-    return attrs.evolve(
-        keyset,
-        keys=tuple(
-            _key(key.fingerprint, key.role, key.algorithm, State.HIDDEN) for key in keyset.keys
-        ),
+    letters = dict(zip(_KINDS, states, strict=True))
+    records = tuple(
+        (kind, Record(_BY_LETTER[letters[kind].upper()], partial=letters[kind] == "u"))
+        for kind in CARRIES[role]
     )
-
-
-def roll(*roles: Role) -> Wish:
-    def wish(keyset: KeySet, policy: Policy) -> tuple[KeySet, Policy]:
-        try:
-            return operations.roll(keyset, policy, frozenset(roles) or None), policy
-        except operations.OperationError:
-            return keyset, policy
-
-    return wish
-
-
-def change(**values: object) -> Wish:
-    return lambda keyset, policy: (keyset, attrs.evolve(policy, **values))
-
-
-def lose(role: Role) -> Wish:
-    """The newest key of a role that stays."""
-
-    def wish(keyset: KeySet, policy: Policy) -> tuple[KeySet, Policy]:
-        found = [key for key in keyset.keys if key.role is role and key.goal is Goal.OMNIPRESENT]
-        if not found or any(key.lost and not key.all_hidden() for key in keyset.keys):
-            return keyset, policy
-        return operations.lose(keyset, found[-1].fingerprint), policy
-
-    return wish
-
-
-def go_insecure(keyset: KeySet, policy: Policy) -> tuple[KeySet, Policy]:
-    return operations.go_insecure(keyset), policy
-
-
-def go_secure(keyset: KeySet, policy: Policy) -> tuple[KeySet, Policy]:
-    return operations.go_secure(keyset), policy
-
-
-def two_signatures(moment: Moment) -> str:
-    """Pre-publication (RFC 6781 section 4.1.1.1) makes no version larger."""
-    return "the zone is signed twice" if len(moment.cached[2][-1]) > 1 else ""
-
-
-def two_keys(moment: Moment) -> str:
-    """Double DS (RFC 6781 section 4.1.2) makes no DNSKEY RRset larger."""
-    shown = sum(name.startswith("KSK") for name, _ in moment.cached[1][-1][0])
-    return "two key signing keys are shown" if shown > 1 else ""
-
-
-def ds_ahead(moment: Moment) -> str:
-    """With double KSK (RFC 6781 section 4.1.2) the parent finds the key of each DS, whichever
-    cache it asks."""
-    everywhere = {
-        key.fingerprint
-        for key in moment.keyset.keys
-        if key.state(RecordKind.DNSKEY) is State.OMNIPRESENT
-    }
-    ahead = [name for name, _ in moment.wanted or () if name not in everywhere]
-    return f"the DS of {ahead[0]} is ordered before its key is everywhere" if ahead else ""
-
-
-SPLIT = attrs.evolve(POLICY, keys=KeyLayout.KSK_ZSK)
-DOUBLE_DS = attrs.evolve(POLICY, ds=DsMode.DOUBLE_DS)
-SPLIT_DOUBLE_DS = attrs.evolve(SPLIT, ds=DsMode.DOUBLE_DS)
-_CSK, _SPLIT = signed(Role.CSK), signed(Role.KSK, Role.ZSK)
-_NEW = KeySet(ORIGIN)
-
-STORIES = {
-    "first key": Story(_NEW, POLICY),
-    "first keys": Story(_NEW, SPLIT),
-    "zone key": Story(_SPLIT, SPLIT, (roll(Role.ZSK),), never=two_signatures),
-    "key signing key": Story(_SPLIT, SPLIT, (roll(Role.KSK),), never=ds_ahead),
-    "key signing key, DS first": Story(_SPLIT, SPLIT_DOUBLE_DS, (roll(Role.KSK),), never=two_keys),
-    "one key": Story(_CSK, POLICY, (roll(),), never=two_signatures),
-    "one key, DS first": Story(_CSK, DOUBLE_DS, (roll(),)),
-    "zone keys, one upon another": Story(_SPLIT, SPLIT, (roll(Role.ZSK), roll(Role.ZSK))),
-    "key signing keys, one upon another": Story(_SPLIT, SPLIT, (roll(Role.KSK), roll(Role.KSK))),
-    "algorithm": Story(_CSK, POLICY, (change(algorithm=8),)),
-    "algorithm and back": Story(_CSK, POLICY, (change(algorithm=8), change(algorithm=13))),
-    "algorithm, two keys": Story(_SPLIT, SPLIT, (change(algorithm=8),)),
-    "layout": Story(_CSK, POLICY, (change(keys=KeyLayout.KSK_ZSK),)),
-    "layout back": Story(_SPLIT, SPLIT, (change(keys=KeyLayout.CSK),)),
-    "insecure": Story(_CSK, POLICY, (go_insecure,)),
-    "insecure and back": Story(_CSK, POLICY, (go_insecure, go_secure)),
-    "insecure and back, two keys": Story(_SPLIT, SPLIT, (go_insecure, go_secure)),
-    "DS first and not": Story(
-        _SPLIT, SPLIT_DOUBLE_DS, (roll(Role.KSK), change(ds=DsMode.DOUBLE_KSK))
-    ),
-    "DS first after all": Story(_SPLIT, SPLIT, (roll(Role.KSK), change(ds=DsMode.DOUBLE_DS))),
-    "a lost key": Story(_CSK, POLICY, (lose(Role.CSK),)),
-    "a lost key signing key": Story(_SPLIT, SPLIT, (lose(Role.KSK),)),
-    "a lost zone key": Story(_SPLIT, SPLIT, (lose(Role.ZSK),)),
-    "a lost key signing key in a rollover": Story(_SPLIT, SPLIT, (roll(Role.KSK), lose(Role.KSK))),
-    "a lost key signing key in a rollover, DS first": Story(
-        _SPLIT, SPLIT_DOUBLE_DS, (roll(Role.KSK), lose(Role.KSK))
-    ),
-    "a lost zone key in a rollover": Story(_SPLIT, SPLIT, (roll(Role.ZSK), lose(Role.ZSK))),
-    "keystore away, first keys": Story(_NEW, SPLIT, away=True),
-    "keystore away, zone key": Story(_SPLIT, SPLIT, (roll(Role.ZSK), lose(Role.ZSK)), away=True),
-    "keystore away, key signing key": Story(
-        _SPLIT, SPLIT_DOUBLE_DS, (roll(Role.KSK), lose(Role.KSK)), away=True
-    ),
-    "keystore away, algorithm": Story(_SPLIT, SPLIT, (change(algorithm=8),), away=True),
-    "keystore away, algorithm first": Story(_NEW, POLICY, (change(algorithm=8),), away=True),
-    "keystore away, layout": Story(_CSK, POLICY, (change(keys=KeyLayout.KSK_ZSK),), away=True),
-    "a lost key signing key, a new zone key": Story(
-        _SPLIT, SPLIT, (lose(Role.KSK), roll(Role.ZSK))
-    ),
-    "a new zone key, a lost key signing key": Story(
-        _SPLIT, SPLIT, (roll(Role.ZSK), lose(Role.KSK))
-    ),
-    "a lost key, insecure": Story(_CSK, POLICY, (lose(Role.CSK), go_insecure)),
-    "a registrar, one by one": Story(_CSK, POLICY, (roll(),), Registrar(one_by_one=True)),
-    "a registrar, DS first, one by one": Story(
-        _SPLIT, SPLIT_DOUBLE_DS, (roll(Role.KSK),), Registrar(one_by_one=True)
-    ),
-    "a registrar, late": Story(_SPLIT, SPLIT, (roll(Role.KSK),), Registrar(late=True)),
-    "a registrar, late, one by one": Story(
-        _SPLIT, SPLIT, (roll(Role.KSK),), Registrar(one_by_one=True, late=True)
-    ),
-    "insecure and back, one by one": Story(
-        _CSK, POLICY, (go_insecure, go_secure), Registrar(one_by_one=True)
-    ),
-    "algorithm first": Story(_NEW, POLICY, (change(algorithm=8),)),
-    "algorithm first, two keys": Story(_NEW, SPLIT, (change(algorithm=8),)),
-    "standby keys": Story(
-        _SPLIT,
-        attrs.evolve(SPLIT, standby=frozenset({"ksk", "zsk"}), standby_ds=True),
-        (lose(Role.KSK),),
-    ),
-    "adopted": Story(imported(_CSK), POLICY, other=_CSK),
-    "adopted, two keys": Story(imported(_SPLIT), SPLIT, other=_SPLIT),
-    "adopted and rolled": Story(imported(_SPLIT), SPLIT, (roll(Role.KSK),), other=_SPLIT),
-    "adopted for another layout": Story(imported(_CSK), SPLIT, other=_CSK),
-    "adopted for another algorithm": Story(
-        imported(_CSK), attrs.evolve(POLICY, algorithm=8), other=_CSK
-    ),
-    "algorithm, one by one": Story(
-        _CSK, POLICY, (change(algorithm=8),), Registrar(one_by_one=True)
-    ),
-    "algorithm, late": Story(_CSK, POLICY, (change(algorithm=8),), Registrar(late=True)),
-}
-
-LONG = frozenset(
-    {
-        "key signing keys, one upon another",
-        "a lost key signing key in a rollover",
-        "a lost key signing key in a rollover, DS first",
-        "keystore away, key signing key",
-        "algorithm first, two keys",
-        "adopted and rolled",
-        "adopted for another layout",
-        "a new zone key, a lost key signing key",
-        "a lost key signing key, a new zone key",
-    }
-)
+    key = Key(name, role, flags + bytes([3, algorithm]) + body, 0, records)
+    return attrs.evolve(key, **values)
