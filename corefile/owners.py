@@ -20,6 +20,8 @@ OWNER: Mapping[str, Owner] = {
     "errors": "server",
     "log": "server",
     "whoami": "server",
+    "forward": "server",
+    "proxy": "server",
 }
 
 GLOBALS: Mapping[str, Owner | Literal["both"]] = {
@@ -46,7 +48,7 @@ ABSENT = frozenset(
         *("debug", "trace", "pprof", "dnstap", "local", "dns64", "any", "chaos", "loadbalance"),
         *("tsig", "rewrite", "acl", "cache", "header", "dnssec", "minimal", "template"),
         *("transfer", "hosts", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
-        *("autopath", "secondary", "etcd", "loop", "forward", "grpc", "erratic", "view"),
+        *("autopath", "secondary", "etcd", "loop", "grpc", "erratic", "view"),
         *("multisocket", "quic", "nomad"),
     }
 )

@@ -11,7 +11,7 @@ from corefile import Block, Corefile, CorefileError, Directive, block_id
 from corefile.names import zone_name
 from corefile.options import Options
 from corefile.owners import ZONE_DATA, unknown_directives
-from corefile.place import Place
+from corefile.place import CorefileWarning, Place
 from corefile.zonedata import configured_zones
 from server.api import Plugin
 from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stage
@@ -67,6 +67,7 @@ class Compiled:
     """By the prefix of the lines that they are about."""
     enabled: tuple[tuple[str, str, str, str], ...]
     """(server, zone, view, directive), for the metric `plugin_enabled`."""
+    warnings: tuple[CorefileWarning, ...] = ()
 
 
 def check(corefile: Corefile, registry: Registry | None = None) -> list[CorefileError]:
@@ -109,10 +110,12 @@ class _Compiler:
         self._corefile = corefile
         self._registry = registry
         self._rank = {name: rank for rank, name in enumerate(registry.order)}
+        self._rank["proxy"] = self._rank["forward"]
         self._number = first_plugin
         self._all = ("0.0.0.0", "::") if ipv6 else ("0.0.0.0",)  # noqa: S104
         self._errors: list[CorefileError] = []
         self._instances: list[Instance] = []
+        self._warnings: list[CorefileWarning] = []
         self._services: dict[Service, None] = {}
         self._consolidations: dict[str, tuple[Consolidation, ...]] = {}
         self._listeners: dict[tuple[str, int], int] = {}
@@ -151,6 +154,7 @@ class _Compiler:
             ),
             consolidations=self._consolidations,
             enabled=tuple(dict.fromkeys(self._enabled(routes))),
+            warnings=tuple(self._warnings),
         )
 
     def _enabled(self, routes: list[Route]) -> Iterator[tuple[str, str, str, str]]:
@@ -197,6 +201,7 @@ class _Compiler:
                 self._services.setdefault(parts.service)
             if parts.consolidations:
                 self._consolidations[errors_prefix(chain)] = parts.consolidations
+            self._warnings += parts.warnings
             answers = isinstance(parts.stage, Answer)
             if parts.stage is not None and not (
                 answers and any(isinstance(stage, Answer) for stage in stages)
@@ -259,7 +264,7 @@ class _Compiler:
 
 
 # Lines that add to one another instead of contradicting one another.
-_REPEATABLE = frozenset({"bind", "log", "file", "auto", "sign"})
+_REPEATABLE = frozenset({"bind", "log", "file", "auto", "sign", "forward", "proxy"})
 
 
 def _label(address: str, port: int) -> str:

@@ -71,6 +71,44 @@ class Whoami(msgspec.Struct, frozen=True, tag_field="kind", tag="whoami"):
     `_udp.QNAME`/`_tcp.QNAME 0 IN SRV 0 0 PORT .` in the additional section."""
 
 
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that *forward* asks, over UDP and TCP."""
+
+    address: str
+    port: int
+
+
+class Forward(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag="forward",
+    rename={"origin": "from", "excepted": "except"},
+):
+    """*forward*: queries at or below `origin`, those below one of `excepted` left out, are parked
+    until one of the upstreams (15 at most) has answered; the others go on to the next stage, as
+    do transfers and signed queries. Numbers that are 0 set no limit; with `max_fails` 0 no
+    upstream is ever down. `next` and `failover` are rcodes."""
+
+    origin: str
+    excepted: tuple[str, ...] = ()
+    upstreams: tuple[Upstream, ...]
+    policy: Literal["random", "round_robin", "sequential"] = "random"
+    force_tcp: bool = False
+    prefer_udp: bool = False
+    expire_ms: int = 10_000
+    max_fails: int = 2
+    max_connect_attempts: int = 0
+    failfast: bool = False
+    health_interval_ms: int = 500
+    health_recursion: bool = True
+    health_domain: str = "."
+    max_concurrent: int = 0
+    next: tuple[int, ...] = ()
+    failover: tuple[int, ...] = ()
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
     """*file*, *auto*, *sign*: answer from the zones published to this chain; the longest that
     encloses the query name. If the chain's `origins` hold a longer one that has not been
@@ -80,7 +118,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="a
     plugin: str
 
 
-Stage = Metrics | Errors | Log | Python | Whoami | Answer
+Stage = Metrics | Errors | Log | Python | Whoami | Forward | Answer
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):

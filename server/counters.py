@@ -79,6 +79,34 @@ class ZoneState(msgspec.Struct, frozen=True):
     valid_until: int
 
 
+class UpstreamDurations(msgspec.Struct, frozen=True):
+    """From a query's departure to its reply's arrival."""
+
+    rcode: str
+    histogram: Histogram
+
+
+class UpstreamCounts(msgspec.Struct, frozen=True):
+    """An upstream of *forward*: ADDRESS:PORT. `reused` and `opened` are of connections; `foreign`
+    are messages from its address that answer nothing that it was asked."""
+
+    to: str
+    durations: list[UpstreamDurations]
+    probe_failures: int
+    reused: int
+    opened: int
+    foreign: int
+
+
+class ForwardCounts(msgspec.Struct, frozen=True):
+    """All *forward*s together: times that every upstream was down, queries refused for
+    `max_concurrent`."""
+
+    upstreams: list[UpstreamCounts]
+    broken: int
+    rejected: int
+
+
 class Stats(msgspec.Struct, frozen=True):
     """What `engine.Server.stats` gives, as JSON. Histograms have the bounds `DURATION_BUCKETS`
     and `SIZE_BUCKETS`. Counters never go back, also over `configure`."""
@@ -86,6 +114,7 @@ class Stats(msgspec.Struct, frozen=True):
     series: list[Series]
     plugins: list[PluginCounts]
     zones: list[ZoneState]
+    forward: ForwardCounts
     panics: int
     log_dropped: int
 

@@ -3,7 +3,6 @@
 Imported at the first scrape: the library takes longer to load than the rest of the server.
 """
 
-import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -18,8 +17,10 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from server.counters import DURATION_BUCKETS, SIZE_BUCKETS, Histogram, Series, Stats
+from server.counters import DURATION_BUCKETS, SIZE_BUCKETS, Series, Stats
 from server.http import Response
+from server.metricforms import buckets
+from server.metricupstreams import upstreams
 from server.runtime import Tally
 
 _ROUTE = ("server", "zone", "view")
@@ -70,6 +71,7 @@ class ServerCollector(Collector):
         yield from _queries(snapshot.stats.series)
         yield from _process(snapshot)
         yield from _python_plugins(snapshot.plugins)
+        yield from upstreams(snapshot.stats.forward)
         yield from _zones(snapshot)
 
 
@@ -105,24 +107,12 @@ def _queries(series: Sequence[Series]) -> Iterator[Metric]:
         dnssec_ok.add_metric(route, one.dnssec_ok)
         for reply in one.responses:
             responses.add_metric((*route, reply.rcode, reply.plugin), reply.count)
-        durations.add_metric(route, *_buckets(one.duration, DURATION_BUCKETS))
+        durations.add_metric(route, *buckets(one.duration, DURATION_BUCKETS))
         for sizes in one.request_size:
-            asked.add_metric((*route, sizes.proto), *_buckets(sizes.histogram, SIZE_BUCKETS))
+            asked.add_metric((*route, sizes.proto), *buckets(sizes.histogram, SIZE_BUCKETS))
         for sizes in one.response_size:
-            replied.add_metric((*route, sizes.proto), *_buckets(sizes.histogram, SIZE_BUCKETS))
+            replied.add_metric((*route, sizes.proto), *buckets(sizes.histogram, SIZE_BUCKETS))
     yield from (requests, dnssec_ok, responses, durations, asked, replied)
-
-
-def _buckets(
-    histogram: Histogram, bounds: Sequence[float]
-) -> tuple[list[tuple[str, float]], float]:
-    """Prometheus' buckets hold all that is at most their bound."""
-    total = 0
-    buckets: list[tuple[str, float]] = []
-    for bound, count in zip((*bounds, math.inf), histogram.counts, strict=True):
-        total += count
-        buckets.append(("+Inf" if bound == math.inf else repr(float(bound)), total))
-    return buckets, histogram.sum
 
 
 def _process(snapshot: Snapshot) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ import attrs
 
 from corefile.arguments import Endpoint
 from corefile.directive import Block
+from corefile.place import CorefileWarning
 from server.compiled import Stage
 
 
@@ -52,6 +53,7 @@ class Parts:
     stage: Stage | None = None
     service: Service | None = None
     consolidations: tuple[Consolidation, ...] = ()
+    warnings: tuple[CorefileWarning, ...] = ()
 
 
 @attrs.frozen

@@ -66,7 +66,7 @@ class Service:
         """Raises CorefileError or CompileError."""
         corefile = load(self._path, dns_port=self._dns_port, environ=self._environ)
         compiled = compile_corefile(corefile, first_plugin=self._next_plugin, ipv6=_has_ipv6())
-        for warning in corefile.warnings:
+        for warning in (*corefile.warnings, *compiled.warnings):
             _log.warning("%s", warning)
         self._next_plugin += len(compiled.instances)
         return compiled

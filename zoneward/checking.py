@@ -25,7 +25,7 @@ class Checked:
 
     @property
     def warnings(self) -> tuple[CorefileWarning, ...]:
-        return (*self.corefile.warnings, *self.plan.warnings)
+        return (*self.corefile.warnings, *self.plan.warnings, *self.compiled.warnings)
 
 
 class CorefileRefused(Refusal):

@@ -9,6 +9,8 @@ use zoneward_core::name::Name;
 use zoneward_core::query::Query;
 use zoneward_core::rdata;
 use zoneward_core::scan::{Options, scan_text};
+use zoneward_core::server::forward::message::{Asked, Verdict, for_client};
+use zoneward_core::server::reply::Reply;
 use zoneward_core::zone::Zone;
 use zoneward_core::{answer, disk, xfr};
 
@@ -95,7 +97,7 @@ impl Drop for Announce {
 
 fn budget() -> Duration {
     let seconds = std::env::var("ZONEWARD_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs_f64(seconds.unwrap_or(2.0) / 6.0)
+    Duration::from_secs_f64(seconds.unwrap_or(2.0) / 7.0)
 }
 
 fn rounds(target: &'static str, mut round: impl FnMut(&mut Chance)) {
@@ -203,6 +205,38 @@ fn queries_and_their_answers() {
         assert!(outcome.length <= size, "{} octets where {size} are allowed", outcome.length);
         assert_eq!(out[..2], wire[..2]);
         assert!(out[2] & 0x80 != 0);
+    });
+}
+
+#[test]
+fn replies_of_upstreams() {
+    let zone = zone();
+    let mut seeds = vec![];
+    for name in ["example.org.", "a.b.wild.example.org.", "nx.example.org.", "alias.example.org."] {
+        for qtype in [1u16, 2, 6, 15, 48, 255] {
+            let wire = query(name, qtype);
+            let mut out = vec![0; 1232];
+            let query = Query::parse(&wire).ok().unwrap();
+            let length = answer::answer(&zone, &query, 1232, false, &mut out).length;
+            seeds.push((wire, out[..length].to_vec()));
+        }
+    }
+    rounds("reply of an upstream", |chance| {
+        let (wire, seed) = &seeds[chance.below(seeds.len())];
+        let query = Query::parse(wire).ok().unwrap();
+        let mut asked = Asked::new(&query);
+        asked.set_id(0x1234);
+        let came = chance.mutated(seed);
+        let (Verdict::Reply(reply) | Verdict::OtherCase(reply)) = asked.judge(&came) else {
+            return;
+        };
+        assert_eq!(came[..2], [0x12, 0x34]);
+        assert!(reply.name().eq_ignore_ascii_case(asked.name()));
+        let sent = for_client(&reply, &query);
+        let again = Reply::read(&sent).expect("what is sent on can be read");
+        assert_eq!(again.question(), query.question());
+        assert_eq!(again.counts(), reply.counts());
+        assert_eq!(again.rcode(), reply.rcode());
     });
 }
 

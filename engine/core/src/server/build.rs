@@ -2,16 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::server::chain::{Chain, Stage};
 use crate::server::config;
+use crate::server::forward::policy::MOST;
+use crate::server::forward::upstream::Registry;
+use crate::server::forward::{Forward, Pool};
 use crate::server::log::Log;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
 use crate::server::stages::{Answer, Errors, Metrics, Python, Whoami};
 
 /// Raises "config".
-pub fn chain(config: &config::Chain, zones: &Arc<ChainZones>, ring: &Arc<Ring>) -> Result<Chain> {
+pub fn chain(
+    config: &config::Chain,
+    zones: &Arc<ChainZones>,
+    ring: &Arc<Ring>,
+    upstreams: &Registry,
+) -> Result<Chain> {
     let mut labels = vec![String::new()];
     let mut label = |name: &str| {
         labels.iter().position(|known| known == name).unwrap_or_else(|| {
@@ -35,6 +43,13 @@ pub fn chain(config: &config::Chain, zones: &Arc<ChainZones>, ring: &Arc<Ring>) 
             }
             config::Stage::Python(python) => Box::new(Python::new(python, label(&python.name))),
             config::Stage::Whoami {} => Box::new(Whoami { label: label("whoami") }),
+            config::Stage::Forward(forward) => {
+                if !(1..=MOST).contains(&forward.upstreams.len()) {
+                    return Err(Error::at("config", "forward", format!("1 to {MOST} upstreams")));
+                }
+                let pool = Arc::new(Pool::new(forward, upstreams));
+                Box::new(Forward { label: label("forward"), pool })
+            }
             config::Stage::Answer { plugin } => {
                 has_answer = true;
                 Box::new(Answer {

@@ -46,7 +46,7 @@ pub enum Enter {
     Next,
     /// A reply of this length is in the buffer.
     Answer(usize),
-    /// A Python stage takes over; the thread goes on.
+    /// The query waits for Python or an upstream; the thread goes on.
     Park,
     Drop,
 }
@@ -69,6 +69,16 @@ pub trait Stage: Send + Sync {
 
     fn has_sent(&self) -> bool {
         false
+    }
+
+    /// Who answers, when it is this stage: an index into the chain's labels.
+    fn label(&self) -> usize {
+        0
+    }
+
+    /// Only of a stage that takes queries to upstreams.
+    fn forward(&self) -> Option<&crate::server::forward::Forward> {
+        None
     }
 
     /// Only of a Python stage.
@@ -95,13 +105,13 @@ pub struct Chain {
     pub has_answer: bool,
     /// Whether it has a metrics stage.
     pub counts: bool,
-    leaving: bool,
+    leaving: Vec<usize>,
     sending: Vec<usize>,
 }
 
 impl Chain {
     pub fn new(id: String, view: String, stages: Vec<Box<dyn Stage>>, labels: Vec<String>) -> Self {
-        let leaving = stages.iter().any(|stage| stage.has_leave());
+        let leaving = (0..stages.len()).filter(|&index| stages[index].has_leave()).collect();
         let sending = (0..stages.len()).filter(|&index| stages[index].has_sent()).collect();
         Self { id, view, stages, labels, has_answer: false, counts: false, leaving, sending }
     }
@@ -121,16 +131,15 @@ impl Chain {
         Run::Reply(length, self.stages.len())
     }
 
-    pub fn has_leave(&self) -> bool {
-        self.leaving
+    /// Whether any of the stages `from` up to `to` has such a hook.
+    pub fn has_leave(&self, from: usize, to: usize) -> bool {
+        self.leaving.iter().any(|stage| (from..to).contains(stage))
     }
 
     /// The hooks of the stages `from` up to `to`, the last first.
     pub fn leave(&self, from: usize, to: usize, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
-        if self.leaving {
-            for stage in self.stages[from.min(to)..to].iter().rev() {
-                stage.leave(exchange, reply);
-            }
+        for &stage in self.leaving.iter().rev().filter(|stage| (from..to).contains(*stage)) {
+            self.stages[stage].leave(exchange, reply);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The configuration as Python gives it: the engine's side of server/compiled.py.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
@@ -55,7 +55,50 @@ pub enum Stage {
     Log { names: Vec<Origin>, classes: Vec<LogClass>, format: String },
     Python(Python),
     Whoami {},
+    Forward(Forward),
     Answer { plugin: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    pub from: Origin,
+    pub except: Vec<Origin>,
+    pub upstreams: Vec<Upstream>,
+    pub policy: Policy,
+    pub force_tcp: bool,
+    pub prefer_udp: bool,
+    pub expire_ms: u64,
+    pub max_fails: u32,
+    pub max_connect_attempts: u32,
+    pub failfast: bool,
+    pub health_interval_ms: u64,
+    pub health_recursion: bool,
+    pub health_domain: Origin,
+    pub max_concurrent: usize,
+    pub next: Vec<u16>,
+    pub failover: Vec<u16>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+impl Upstream {
+    pub fn socket(self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    Random,
+    RoundRobin,
+    Sequential,
 }
 
 #[derive(Debug, Deserialize)]

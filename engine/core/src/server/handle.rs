@@ -18,7 +18,7 @@ pub enum Handled {
     /// A reply of this length is in the buffer.
     Reply(usize),
     Silence,
-    /// For the Python stage with this index.
+    /// For the stage with this index.
     Parked(Arc<Route>, usize),
 }
 
@@ -80,7 +80,7 @@ fn attempt(
         Run::Parked(index) => return Handled::Parked(route.clone(), index),
         Run::Dropped => return Handled::Silence,
     };
-    if chain.has_leave() {
+    if chain.has_leave(0, by) {
         let mut reply = out[..length].to_vec();
         chain.leave(0, by, &exchange, &mut reply);
         length = fit(&query, &reply, size, out);

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::query::rcode;
 use crate::rdata::rtype;
+use crate::server::forward::upstream::ForwardStats;
 
 const TYPES: [(u16, &str); 22] = [
     (rtype::A, "A"),
@@ -39,7 +40,7 @@ const OTHER: usize = TYPES.len();
 const RCODES: usize = 24;
 /// Labels of who answered; further ones share the last.
 pub const LABELS: usize = 8;
-const DURATIONS: usize = 16;
+pub const DURATIONS: usize = 16;
 const SIZES: [u64; 14] =
     [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000];
 
@@ -126,13 +127,16 @@ impl Series {
         let row = usize::from(seen.rcode).min(RCODES - 1);
         shard.responses[row][seen.label.min(LABELS - 1)].add(1);
         let nanoseconds = seen.duration.as_nanos().min(u128::from(u64::MAX)) as u64;
-        // Bounds are 250 µs times powers of two.
-        let bucket = (0..DURATIONS).find(|power| nanoseconds <= 250_000 << power);
-        shard.durations[bucket.unwrap_or(DURATIONS)].add(1);
+        shard.durations[duration_bucket(nanoseconds)].add(1);
         shard.nanoseconds.add(nanoseconds);
         shard.request_sizes[proto].add(seen.request_size);
         shard.response_sizes[proto].add(seen.response_size);
     }
+}
+
+/// Bounds are 250 µs times powers of two.
+pub fn duration_bucket(nanoseconds: u64) -> usize {
+    (0..DURATIONS).find(|power| nanoseconds <= 250_000 << power).unwrap_or(DURATIONS)
 }
 
 /// All series that ever were: what they counted stays over a change of configuration.
@@ -264,8 +268,8 @@ fn add_up(sums: &mut [u64], counts: &[Count]) {
 
 #[derive(Serialize)]
 pub struct Histogram {
-    counts: Vec<u64>,
-    sum: f64,
+    pub counts: Vec<u64>,
+    pub sum: f64,
 }
 
 #[derive(Serialize)]
@@ -326,6 +330,7 @@ pub struct Stats {
     pub series: Vec<SeriesStats>,
     pub plugins: Vec<PluginCounts>,
     pub zones: Vec<ZoneState>,
+    pub forward: ForwardStats,
     pub panics: u64,
     pub log_dropped: u64,
 }

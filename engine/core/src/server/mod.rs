@@ -4,10 +4,13 @@ mod build;
 mod callers;
 pub mod chain;
 pub mod config;
+pub mod forward;
 mod handle;
+mod hub;
 mod log;
 mod metrics;
 pub mod parked;
+pub mod reply;
 mod ring;
 mod routes;
 mod sockets;
@@ -33,8 +36,9 @@ use crate::zone::Zone;
 use callers::Callers;
 use chain::{Chain, Clock};
 use config::Config;
+use hub::{Hub, SHARED_SHARD};
 use metrics::{Key, LABELS, Registry, Series, Stats, ZoneState};
-use parked::{Handle, Hub, SHARED_SHARD};
+use parked::Handle;
 use ring::Ring;
 use routes::{ChainZones, Door, Listener, Route, Routes, Served, State};
 
@@ -67,6 +71,7 @@ struct Inner {
 struct Bound {
     shared: Arc<Shared>,
     registry: Registry,
+    upstreams: forward::upstream::Registry,
     zones: HashMap<String, Arc<ChainZones>>,
     threads: usize,
 }
@@ -110,6 +115,7 @@ impl Server {
             return Err(Error::new("config", "the server is bound already: use configure"));
         }
         let threads = config.thread_count();
+        self.hub.open_inboxes(threads).map_err(|error| Error::new("io", error.to_string()))?;
         let mut bound = Bound {
             shared: Arc::new(Shared {
                 state: ArcSwap::default(),
@@ -120,6 +126,7 @@ impl Server {
                 stream_shard: SHARED_SHARD,
             }),
             registry: Registry::new(threads),
+            upstreams: forward::upstream::Registry::default(),
             zones: HashMap::new(),
             threads,
         };
@@ -201,6 +208,7 @@ impl Server {
             series: bound.map(|bound| bound.registry.stats()).unwrap_or_default(),
             plugins: self.hub.stats(),
             zones: bound.map(Bound::zone_states).unwrap_or_default(),
+            forward: bound.map(|bound| bound.upstreams.stats()).unwrap_or_default(),
             panics: bound.map_or(0, |bound| bound.shared.panics.load(Ordering::Relaxed)),
             log_dropped: self.ring.dropped(),
         };
@@ -264,7 +272,7 @@ impl Bound {
         let mut chains = HashMap::new();
         for chain in &config.chains {
             let held = self.zones.get(&chain.id).cloned().unwrap_or_default();
-            chains.insert(&*chain.id, Arc::new(build::chain(chain, &held, ring)?));
+            chains.insert(&*chain.id, Arc::new(build::chain(chain, &held, ring, &self.upstreams)?));
             zones.insert(chain.id.clone(), held);
         }
         let old = self.shared.state.load_full();
@@ -337,7 +345,9 @@ impl Bound {
         for index in 0..self.threads {
             let wake = Arc::new(wake::event()?);
             running.wakes.push(wake.clone());
-            let worker = udp::Worker { shared: self.shared.clone(), index, wake };
+            let inbox = self.shared.hub.inbox(index).ok_or(std::io::ErrorKind::NotFound)?;
+            let forwarder = forward::forwarder::Forwarder::new(inbox)?;
+            let worker = udp::Worker { shared: self.shared.clone(), index, wake, forwarder };
             let name = format!("zoneward-udp-{index}");
             running.workers.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
         }

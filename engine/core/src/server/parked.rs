@@ -1,29 +1,18 @@
-//! Queries that wait for Python: held on the heap, handed out in batches, answered exactly
-//! once, by Python or by the clock.
+//! A query that waits for somebody: held on the heap, answered exactly once, by whoever took
+//! it or by the clock.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::answer;
-use crate::query::{Query, rcode};
+use crate::answer::{self, ExtendedError};
+use crate::query::{HEADER, Query, bits, rcode};
 use crate::server::chain::{Clock, Exchange, Peer, Run};
 use crate::server::config::OnFailure;
+use crate::server::forward::Forward;
 use crate::server::handle::{STREAM_BUFFER, fit, limit};
-use crate::server::metrics::PluginCounts;
+use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
-use crate::server::stages;
-use crate::server::wake;
-
-/// Queries that may wait at one time; further ones fail at once.
-const MOST_WAITING: usize = 65_536;
-
-/// The shard that threads without one of their own count in.
-pub const SHARED_SHARD: usize = usize::MAX;
+use crate::server::stages::Python;
 
 /// Sends a reply to the client it belongs to.
 pub trait Respond: Send {
@@ -33,10 +22,12 @@ pub trait Respond: Send {
 type Callback = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
 
 /// Who waits for the reply of a parked query.
-enum Back {
+pub enum Back {
     Client(Box<dyn Respond>),
     /// An earlier Python stage, which the query went on from.
     Outer(Arc<Parked>),
+    /// The stage with this index, which wants to see the reply go by.
+    Stage(usize),
 }
 
 /// What an earlier stage hears of its query's fate further on.
@@ -46,205 +37,62 @@ enum News {
     Arrived(Option<Vec<u8>>),
 }
 
+/// A query, and the stage that it stopped at.
+pub struct Held {
+    pub packet: Box<[u8]>,
+    pub peer: Peer,
+    pub clock: Clock,
+    pub route: Arc<Route>,
+    pub stage: usize,
+    pub back: Back,
+}
+
+impl Held {
+    pub fn python(&self) -> Option<&Python> {
+        self.route.chain.stages.get(self.stage)?.python()
+    }
+}
+
 pub struct Parked {
     hub: Arc<Hub>,
-    counts: Arc<Counts>,
+    counts: Option<Arc<Counts>>,
     packet: Box<[u8]>,
     peer: Peer,
     clock: Clock,
     route: Arc<Route>,
     stage: usize,
+    /// Of the thread that will answer it.
+    shard: usize,
     /// Taken by the one who answers.
     back: Mutex<Option<Back>>,
     news: Mutex<News>,
 }
 
-#[derive(Default)]
-struct Counts {
-    parked: AtomicU64,
-    waiting: AtomicU64,
-    expired: AtomicU64,
-}
-
-pub struct Hub {
-    event: OwnedFd,
-    queue: Mutex<Vec<Arc<Parked>>>,
-    counts: Mutex<BTreeMap<u32, Arc<Counts>>>,
-    waiting: AtomicUsize,
-    timers: Mutex<BinaryHeap<Reverse<Timer>>>,
-    sooner: Condvar,
-    closed: AtomicBool,
-}
-
-struct Timer {
-    at: Instant,
-    parked: Weak<Parked>,
-}
-
-impl PartialEq for Timer {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Timer {}
-
-impl PartialOrd for Timer {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Timer {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Hub {
-    pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            event: wake::event()?,
-            queue: Mutex::default(),
-            counts: Mutex::default(),
-            waiting: AtomicUsize::new(0),
-            timers: Mutex::default(),
-            sooner: Condvar::new(),
-            closed: AtomicBool::new(false),
-        })
-    }
-
-    pub fn event(&self) -> RawFd {
-        self.event.as_raw_fd()
-    }
-
-    /// All that were parked since the last call.
-    pub fn take(&self) -> Vec<Arc<Parked>> {
-        wake::clear(&self.event);
-        std::mem::take(&mut *locked(&self.queue))
-    }
-
-    pub fn stats(&self) -> Vec<PluginCounts> {
-        let all = locked(&self.counts);
-        let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        all.iter()
-            .map(|(&plugin, counts)| PluginCounts {
-                plugin,
-                parked: number(&counts.parked),
-                waiting: number(&counts.waiting),
-                expired: number(&counts.expired),
-            })
-            .collect()
-    }
-
-    /// Park a query that stopped at the Python stage `stage` of its route's chain.
-    pub fn park(
-        self: &Arc<Self>,
-        packet: &[u8],
-        peer: Peer,
-        clock: Clock,
-        route: Arc<Route>,
-        stage: usize,
-        respond: Box<dyn Respond>,
-    ) {
-        self.hold(packet.into(), peer, clock, route, stage, Back::Client(respond));
-    }
-
-    fn hold(
-        self: &Arc<Self>,
-        packet: Box<[u8]>,
-        peer: Peer,
-        clock: Clock,
-        route: Arc<Route>,
-        stage: usize,
-        back: Back,
-    ) {
-        let Some(python) = python(&route, stage) else { return };
-        let counts = locked(&self.counts).entry(python.plugin).or_default().clone();
-        counts.parked.fetch_add(1, Ordering::Relaxed);
-        counts.waiting.fetch_add(1, Ordering::Relaxed);
-        let full = self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING;
-        let deadline = Instant::now() + python.deadline;
-        let parked = Arc::new(Parked {
-            hub: self.clone(),
-            counts,
-            packet,
-            peer,
-            clock,
-            route,
-            stage,
-            back: Mutex::new(Some(back)),
-            news: Mutex::new(News::None),
-        });
-        if full || self.closed.load(Ordering::Acquire) {
-            parked.fail();
-            return;
-        }
-        let is_soonest = {
-            let mut timers = locked(&self.timers);
-            timers.push(Reverse(Timer { at: deadline, parked: Arc::downgrade(&parked) }));
-            timers.peek().is_some_and(|first| first.0.at == deadline)
-        };
-        if is_soonest {
-            self.sooner.notify_one();
-        }
-        locked(&self.queue).push(parked);
-        wake::ring(&self.event);
-    }
-
-    /// The thread that keeps the deadlines; ends when the hub closes.
-    pub fn keep_time(&self) {
-        let mut timers = locked(&self.timers);
-        while !self.closed.load(Ordering::Acquire) {
-            let now = Instant::now();
-            match timers.peek() {
-                Some(Reverse(first)) if first.at <= now => {
-                    let due = timers.pop();
-                    drop(timers);
-                    if let Some(parked) = due.and_then(|timer| timer.0.parked.upgrade()) {
-                        parked.expire();
-                    }
-                    timers = locked(&self.timers);
-                }
-                Some(Reverse(first)) => {
-                    let wait = first.at - now;
-                    let woken = self.sooner.wait_timeout(timers, wait);
-                    timers = woken.unwrap_or_else(PoisonError::into_inner).0;
-                }
-                None => {
-                    let woken = self.sooner.wait(timers);
-                    timers = woken.unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-    }
-
-    /// Fail all that wait, and whatever comes later.
-    pub fn close(&self) {
-        let timers = {
-            let mut timers = locked(&self.timers);
-            self.closed.store(true, Ordering::Release);
-            std::mem::take(&mut *timers)
-        };
-        self.sooner.notify_all();
-        for Reverse(timer) in timers {
-            if let Some(parked) = timer.parked.upgrade() {
-                parked.fail();
-            }
-        }
-        locked(&self.queue).clear();
-    }
-}
-
-fn python(route: &Route, stage: usize) -> Option<&stages::Python> {
-    route.chain.stages.get(stage).and_then(|stage| stage.python())
-}
-
 impl Parked {
+    pub fn new(hub: Arc<Hub>, counts: Option<Arc<Counts>>, held: Held, shard: usize) -> Self {
+        let Held { packet, peer, clock, route, stage, back } = held;
+        let (back, news) = (Mutex::new(Some(back)), Mutex::new(News::None));
+        Self { hub, counts, packet, peer, clock, route, stage, shard, back, news }
+    }
+
+    fn python(&self) -> Option<&Python> {
+        self.route.chain.stages.get(self.stage)?.python()
+    }
+
+    /// The stage that it is parked for, if that takes queries to upstreams.
+    pub fn forward(&self) -> Option<&Forward> {
+        self.route.chain.stages.get(self.stage)?.forward()
+    }
+
+    /// Whether the next stage takes queries to upstreams too.
+    pub fn is_followed_by_forward(&self) -> bool {
+        self.route.chain.stages.get(self.stage + 1).is_some_and(|next| next.forward().is_some())
+    }
+
     pub fn packet(&self) -> &[u8] {
         &self.packet
     }
@@ -254,7 +102,7 @@ impl Parked {
     }
 
     pub fn plugin(&self) -> u32 {
-        python(&self.route, self.stage).map_or(0, |python| python.plugin)
+        self.python().map_or(0, |python| python.plugin)
     }
 
     /// The query, which was read once already.
@@ -294,6 +142,23 @@ impl Parked {
         }
     }
 
+    /// Answer an rcode and nothing else. `reason` is for *errors*.
+    pub fn refuse(&self, code: u16, why: Option<ExtendedError>, reason: &'static str) {
+        let Some(query) = self.query() else { return };
+        if let Some(back) = self.take_back() {
+            let mut out = [0; 1024];
+            let length = answer::error(&query, code, why, out.len(), &mut out);
+            self.deliver(back, &out[..length], Some(reason));
+        }
+    }
+
+    /// Leave it to the stages behind.
+    pub fn go_on(&self) {
+        if let Some(back) = self.take_back() {
+            self.pass_on(back);
+        }
+    }
+
     /// Answer nothing.
     pub fn drop_query(&self) {
         if let Some(Back::Outer(outer)) = self.take_back() {
@@ -306,42 +171,49 @@ impl Parked {
         self.fail_because("a plugin failed");
     }
 
-    fn expire(&self) {
+    pub fn expire(&self) {
         if locked(&self.back).is_some() {
-            self.counts.expired.fetch_add(1, Ordering::Relaxed);
+            if let Some(counts) = &self.counts {
+                counts.expired.fetch_add(1, Ordering::Relaxed);
+            }
             self.fail_because("a plugin did not answer in time");
         }
     }
 
     fn fail_because(&self, reason: &'static str) {
         let Some(back) = self.take_back() else { return };
-        let passes = python(&self.route, self.stage)
-            .is_some_and(|python| python.on_failure == OnFailure::Pass);
-        if passes && !self.hub.closed.load(Ordering::Acquire) {
-            match self.run_on() {
-                Further::Reply(reply) => self.deliver(back, &reply, None),
-                Further::Parked(stage) => self.park_further(stage, back),
-            }
-            return;
+        let passes = self.python().is_some_and(|python| python.on_failure == OnFailure::Pass);
+        if passes && !self.hub.is_closed() {
+            return self.pass_on(back);
         }
         let Some(query) = self.query() else { return };
-        let mut out = [0; 1024];
+        let mut out = [0; 512];
         let length = answer::error(&query, rcode::SERVFAIL, None, 512, &mut out);
         self.deliver(back, &out[..length], Some(reason));
+    }
+
+    fn pass_on(&self, back: Back) {
+        match self.run_on() {
+            Further::Reply(reply) => self.deliver(back, &reply, None),
+            Further::Parked(stage) => self.park_further(stage, back),
+        }
     }
 
     fn take_back(&self) -> Option<Back> {
         let back = locked(&self.back).take();
         if back.is_some() {
-            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.hub.waiting.fetch_sub(1, Ordering::Relaxed);
+            if let Some(counts) = &self.counts {
+                counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.hub.one_less();
         }
         back
     }
 
     fn park_further(&self, stage: usize, back: Back) {
-        let packet = self.packet.clone();
-        self.hub.hold(packet, self.peer, self.clock, self.route.clone(), stage, back);
+        let (peer, clock) = (self.peer, self.clock);
+        let (packet, route) = (self.packet.clone(), self.route.clone());
+        self.hub.park(Held { packet, peer, clock, route, stage, back }, self.shard);
     }
 
     fn run_on(&self) -> Further {
@@ -367,8 +239,8 @@ impl Parked {
             clock: self.clock,
             size: limit(query, self.peer.stream),
             route: &self.route,
-            shard: SHARED_SHARD,
-            label: python(&self.route, self.stage).map_or(0, |python| python.label),
+            shard: self.shard,
+            label: self.route.chain.stages.get(self.stage).map_or(0, |stage| stage.label()),
             reason,
         }
     }
@@ -377,17 +249,19 @@ impl Parked {
         let Some(query) = self.query() else { return };
         let exchange = self.exchange(&query, reason);
         let chain = &self.route.chain;
-        let mut out = vec![0; STREAM_BUFFER.min(exchange.size.max(512))];
-        let mut length = fit(&query, wire, exchange.size, &mut out);
         let from = match &back {
             Back::Client(_) => 0,
             Back::Outer(outer) => outer.stage + 1,
+            Back::Stage(stage) => *stage,
         };
-        if chain.has_leave() {
-            let mut reply = out[..length].to_vec();
+        let mut out = vec![0; STREAM_BUFFER.min(exchange.size.max(512))];
+        let length = if chain.has_leave(from, self.stage) && is_reply(wire) {
+            let mut reply = wire.to_vec();
             chain.leave(from, self.stage, &exchange, &mut reply);
-            length = fit(&query, &reply, exchange.size, &mut out);
-        }
+            fit(&query, &reply, exchange.size, &mut out)
+        } else {
+            fit(&query, wire, exchange.size, &mut out)
+        };
         out.truncate(length);
         match back {
             Back::Client(respond) => {
@@ -395,6 +269,7 @@ impl Parked {
                 respond.respond(&out);
             }
             Back::Outer(outer) => outer.hear(Some(out)),
+            Back::Stage(_) => {}
         }
     }
 
@@ -408,6 +283,10 @@ impl Parked {
             _ => *news = News::Arrived(reply),
         }
     }
+}
+
+fn is_reply(wire: &[u8]) -> bool {
+    wire.len() >= HEADER && u16::from(wire[2]) << 8 & bits::QR != 0
 }
 
 enum Further {

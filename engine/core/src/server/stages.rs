@@ -214,6 +214,10 @@ impl Stage for Python {
         Enter::Park
     }
 
+    fn label(&self) -> usize {
+        self.label
+    }
+
     fn python(&self) -> Option<&Python> {
         Some(self)
     }

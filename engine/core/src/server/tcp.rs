@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::server::callers::Caller;
 use crate::server::chain::Peer;
 use crate::server::handle::{Handled, STREAM_BUFFER, handle};
-use crate::server::parked::Respond;
+use crate::server::parked::{Back, Held, Respond};
 use crate::server::routes::Door;
 use crate::server::{Shared, clock};
 
@@ -101,8 +101,9 @@ async fn read(
             }
             Handled::Silence => break,
             Handled::Parked(route, stage) => {
-                let later = Box::new(Later { sender: sender.clone(), turn });
-                shared.hub.park(&packet, peer, clock, route, stage, later);
+                let back = Back::Client(Box::new(Later { sender: sender.clone(), turn }));
+                let packet = packet.into();
+                shared.hub.park(Held { packet, peer, clock, route, stage, back }, shard);
             }
         }
     }

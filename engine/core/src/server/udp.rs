@@ -3,15 +3,18 @@
 use std::mem::{MaybeUninit, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use arc_swap::Cache;
 
 use crate::server::chain::Peer;
+use crate::server::forward::forwarder::Forwarder;
 use crate::server::handle::{Handled, UDP_BUFFER, handle};
-use crate::server::parked::Respond;
+use crate::server::parked::{Back, Held, Respond};
 use crate::server::routes::Listener;
 use crate::server::wake;
 use crate::server::{Shared, clock};
@@ -268,18 +271,32 @@ impl Respond for Later {
     }
 }
 
+/// How long queries that wait for upstreams may still do so when the server closes.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A query thread.
 pub struct Worker {
     pub shared: Arc<Shared>,
     /// Its place among the threads: its sockets, its counters.
     pub index: usize,
     pub wake: Arc<OwnedFd>,
+    pub forwarder: Forwarder,
+}
+
+fn poll(polled: &mut [libc::pollfd], milliseconds: i32) {
+    // SAFETY: a slice and its length.
+    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, milliseconds) };
+}
+
+fn readable(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
 }
 
 impl Worker {
     /// Answers until the server closes.
-    pub fn run(&self) {
-        let mut cache = Cache::new(&self.shared.state);
+    pub fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut cache = Cache::new(&shared.state);
         let mut batch = Batch::new();
         loop {
             let state = cache.load().clone();
@@ -288,27 +305,50 @@ impl Worker {
                 .iter()
                 .filter_map(|listener| Some((listener, listener.udp.get(self.index)?)))
                 .collect();
-            let readable = libc::POLLIN;
-            let descriptors = std::iter::once(self.wake.as_raw_fd())
-                .chain(mine.iter().map(|(_, socket)| socket.as_raw_fd()));
-            let mut polled: Vec<_> =
-                descriptors.map(|fd| libc::pollfd { fd, events: readable, revents: 0 }).collect();
+            let mut polled: Vec<_> = [self.wake.as_raw_fd(), self.forwarder.fd()]
+                .into_iter()
+                .chain(mine.iter().map(|(_, socket)| socket.as_raw_fd()))
+                .map(readable)
+                .collect();
             loop {
-                // SAFETY: a slice and its length.
-                unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, -1) };
-                if polled[0].revents != 0 {
-                    wake::clear(&self.wake);
-                    break;
-                }
-                for (entry, (listener, socket)) in polled[1..].iter().zip(&mine) {
+                poll(&mut polled, self.forwarder.patience(Instant::now()));
+                for (entry, (listener, socket)) in polled[2..].iter().zip(&mine) {
                     if entry.revents != 0 {
                         self.serve(listener, socket, &mut batch);
                     }
                 }
+                self.forward(polled[1].revents != 0);
+                if polled[0].revents != 0 {
+                    wake::clear(&self.wake);
+                    break;
+                }
             }
             if self.shared.closing.load(Ordering::Acquire) {
-                return;
+                return self.finish();
             }
+        }
+    }
+
+    /// What goes on with upstreams. A panic fails the queries that wait, and is counted.
+    fn forward(&mut self, is_ready: bool) {
+        let forwarder = &mut self.forwarder;
+        if catch_unwind(AssertUnwindSafe(|| forwarder.turn(is_ready))).is_err() {
+            self.shared.panics.fetch_add(1, Ordering::Relaxed);
+            let inbox = self.shared.hub.inbox(self.index);
+            if let Some(Ok(anew)) = inbox.map(Forwarder::new) {
+                self.forwarder = anew;
+            }
+        }
+    }
+
+    /// Let the upstreams answer what they were asked.
+    fn finish(mut self) {
+        let until = Instant::now() + LAST_PATIENCE;
+        while self.forwarder.is_busy() && Instant::now() < until {
+            let mut polled = [readable(self.forwarder.fd())];
+            let patience = self.forwarder.patience(Instant::now());
+            poll(&mut polled, patience.clamp(0, 50));
+            self.forward(polled[0].revents != 0);
         }
     }
 
@@ -325,8 +365,10 @@ impl Worker {
                     Handled::Silence => None,
                     Handled::Parked(route, stage) => {
                         let later = Later { socket: socket.clone(), back: back.clone() };
-                        let hub = &self.shared.hub;
-                        hub.park(packet, peer, clock, route, stage, Box::new(later));
+                        let back = Back::Client(Box::new(later));
+                        let packet = packet.into();
+                        let held = Held { packet, peer, clock, route, stage, back };
+                        self.shared.hub.park(held, self.index);
                         None
                     }
                 }

@@ -1,0 +1,253 @@
+//! Where queries wait that a stage has parked: Python's queue and its deadlines, and the
+//! inboxes of the query threads for what waits for an upstream.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+use crate::server::metrics::PluginCounts;
+use crate::server::parked::{Handle, Held, Parked, locked};
+use crate::server::wake;
+
+/// Queries that may wait at one time; further ones fail at once.
+const MOST_WAITING: usize = 65_536;
+
+/// The shard that threads without one of their own count in.
+pub const SHARED_SHARD: usize = usize::MAX;
+
+#[derive(Default)]
+pub struct Counts {
+    pub parked: AtomicU64,
+    pub waiting: AtomicU64,
+    pub expired: AtomicU64,
+}
+
+pub struct Hub {
+    event: OwnedFd,
+    queue: Mutex<Vec<Arc<Parked>>>,
+    counts: Mutex<BTreeMap<u32, Arc<Counts>>>,
+    waiting: AtomicUsize,
+    timers: Mutex<BinaryHeap<Reverse<Timer>>>,
+    sooner: Condvar,
+    closed: AtomicBool,
+    inboxes: OnceLock<Vec<Arc<Inbox>>>,
+    turn: AtomicUsize,
+}
+
+/// Queries that a query thread has to take to an upstream.
+pub struct Inbox {
+    event: OwnedFd,
+    queue: Mutex<Vec<Handle>>,
+    filled: AtomicBool,
+}
+
+impl Inbox {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { event: wake::event()?, queue: Mutex::default(), filled: AtomicBool::new(false) })
+    }
+
+    /// Readable when another thread has put something in.
+    pub fn event(&self) -> RawFd {
+        self.event.as_raw_fd()
+    }
+
+    /// The thread that the inbox belongs to looks into it before it waits.
+    fn put(&self, handle: Handle, is_own: bool) {
+        locked(&self.queue).push(handle);
+        self.filled.store(true, Ordering::Release);
+        if !is_own {
+            wake::ring(&self.event);
+        }
+    }
+
+    /// All that is there, into an empty `room`.
+    pub fn empty_into(&self, room: &mut Vec<Handle>) {
+        if self.filled.swap(false, Ordering::AcqRel) {
+            std::mem::swap(&mut *locked(&self.queue), room);
+        }
+    }
+
+    pub fn clear(&self) {
+        wake::clear(&self.event);
+    }
+}
+
+struct Timer {
+    at: Instant,
+    parked: Weak<Parked>,
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Timer {}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl Hub {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            event: wake::event()?,
+            queue: Mutex::default(),
+            counts: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            timers: Mutex::default(),
+            sooner: Condvar::new(),
+            closed: AtomicBool::new(false),
+            inboxes: OnceLock::new(),
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    /// One inbox for each query thread; later calls change nothing.
+    pub fn open_inboxes(&self, threads: usize) -> io::Result<()> {
+        let inboxes =
+            (0..threads).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
+        let _were_there = self.inboxes.set(inboxes);
+        Ok(())
+    }
+
+    pub fn inbox(&self, thread: usize) -> Option<Arc<Inbox>> {
+        self.inboxes.get()?.get(thread).cloned()
+    }
+
+    pub fn event(&self) -> RawFd {
+        self.event.as_raw_fd()
+    }
+
+    /// All that were parked for Python since the last call.
+    pub fn take(&self) -> Vec<Arc<Parked>> {
+        wake::clear(&self.event);
+        std::mem::take(&mut *locked(&self.queue))
+    }
+
+    pub fn stats(&self) -> Vec<PluginCounts> {
+        let all = locked(&self.counts);
+        let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        all.iter()
+            .map(|(&plugin, counts)| PluginCounts {
+                plugin,
+                parked: number(&counts.parked),
+                waiting: number(&counts.waiting),
+                expired: number(&counts.expired),
+            })
+            .collect()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub fn one_less(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Park a query that stopped at a stage of its route's chain. `shard` is the thread that it
+    /// is on, or `SHARED_SHARD`.
+    pub fn park(self: &Arc<Self>, held: Held, shard: usize) {
+        let full = self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING;
+        let python = held.python().map(|python| (python.plugin, python.deadline));
+        let Some((plugin, deadline)) = python else {
+            return self.park_natively(held, shard, full);
+        };
+        let counts = locked(&self.counts).entry(plugin).or_default().clone();
+        counts.parked.fetch_add(1, Ordering::Relaxed);
+        counts.waiting.fetch_add(1, Ordering::Relaxed);
+        let at = Instant::now() + deadline;
+        let parked = Arc::new(Parked::new(self.clone(), Some(counts), held, SHARED_SHARD));
+        if full || self.is_closed() {
+            parked.fail();
+            return;
+        }
+        let is_soonest = {
+            let mut timers = locked(&self.timers);
+            timers.push(Reverse(Timer { at, parked: Arc::downgrade(&parked) }));
+            timers.peek().is_some_and(|first| first.0.at == at)
+        };
+        if is_soonest {
+            self.sooner.notify_one();
+        }
+        locked(&self.queue).push(parked);
+        wake::ring(&self.event);
+    }
+
+    /// To the thread that it is on, or to each in turn.
+    fn park_natively(self: &Arc<Self>, held: Held, shard: usize, full: bool) {
+        let inboxes = self.inboxes.get().map_or(&[][..], Vec::as_slice);
+        let thread = if shard < inboxes.len() {
+            shard
+        } else {
+            self.turn.fetch_add(1, Ordering::Relaxed) % inboxes.len().max(1)
+        };
+        // Whoever answers it is that thread.
+        let handle = Handle(Arc::new(Parked::new(self.clone(), None, held, thread)));
+        match inboxes.get(thread) {
+            Some(inbox) if !full && !self.is_closed() => inbox.put(handle, thread == shard),
+            _ => drop(handle),
+        }
+    }
+
+    /// The thread that keeps the deadlines; ends when the hub closes.
+    pub fn keep_time(&self) {
+        let mut timers = locked(&self.timers);
+        while !self.closed.load(Ordering::Acquire) {
+            let now = Instant::now();
+            match timers.peek() {
+                Some(Reverse(first)) if first.at <= now => {
+                    let due = timers.pop();
+                    drop(timers);
+                    if let Some(parked) = due.and_then(|timer| timer.0.parked.upgrade()) {
+                        parked.expire();
+                    }
+                    timers = locked(&self.timers);
+                }
+                Some(Reverse(first)) => {
+                    let wait = first.at - now;
+                    let woken = self.sooner.wait_timeout(timers, wait);
+                    timers = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None => {
+                    let woken = self.sooner.wait(timers);
+                    timers = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Fail all that wait, and whatever comes later.
+    pub fn close(&self) {
+        let timers = {
+            let mut timers = locked(&self.timers);
+            self.closed.store(true, Ordering::Release);
+            std::mem::take(&mut *timers)
+        };
+        self.sooner.notify_all();
+        for Reverse(timer) in timers {
+            if let Some(parked) = timer.parked.upgrade() {
+                parked.fail();
+            }
+        }
+        locked(&self.queue).clear();
+        for inbox in self.inboxes.get().into_iter().flatten() {
+            let mut left = vec![];
+            inbox.empty_into(&mut left);
+        }
+    }
+}
