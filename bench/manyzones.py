@@ -129,7 +129,8 @@ class House:
                 raise SystemExit(
                     f"bench: zoneward ended with status {process.returncode}; see {self.folder}/log"
                 )
-            if len(answered(self.folder / "state/run/answering.sock")) == self.zones:
+            there = answered(self.folder / "state/run/answering.sock")
+            if there is not None and len(there) == self.zones:
                 return
             time.sleep(0.5)
         raise SystemExit(f"bench: not every zone was answered; see {self.folder}/log")

@@ -48,12 +48,13 @@ class Door:
 @attrs.frozen
 class Report:
     """What is there for a newcomer to see, and what is not there yet. Of many zones there are
-    no delegations: a newcomer has few."""
+    no delegations: a newcomer has few. `serves` is whether the server answers at all."""
 
     overview: Overview
     delegations: Sequence[Delegation]
     doors: dict[str, Door]
     missing: tuple[ZoneBrief, ...]
+    serves: bool
 
 
 def doors(compiled: Compiled) -> dict[str, Door]:
@@ -81,13 +82,13 @@ def look(client: AdminClient, answering: Path, compiled: Compiled) -> Report | N
     missing = tuple(
         row
         for row in overview.zones
-        if row.serial is None or (row.block, dns.name.from_text(row.zone)) not in there
+        if row.serial is None or (row.block, dns.name.from_text(row.zone)) not in (there or ())
     )
-    return Report(overview, delegations, doors(compiled), missing)
+    return Report(overview, delegations, doors(compiled), missing, there is not None)
 
 
-def answered(socket: Path) -> Answered:
-    """The zones that the server behind a socket answers; none while it does not listen."""
+def answered(socket: Path) -> Answered | None:
+    """The zones that the server behind a socket answers; None while it does not listen."""
     try:
         with httpx.Client(
             transport=httpx.HTTPTransport(uds=str(socket)), timeout=_PATIENCE
@@ -95,5 +96,5 @@ def answered(socket: Path) -> Answered:
             reply = client.get("http://server/zones")
             found = msgspec.json.decode(reply.content, type=list[tuple[str, str]])
     except (httpx.HTTPError, msgspec.DecodeError):
-        return frozenset()
+        return None
     return frozenset((block, dns.name.from_text(zone)) for block, zone in found)

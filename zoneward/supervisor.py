@@ -169,6 +169,9 @@ class Supervisor:
                 self._impatient_at = time.monotonic() + PATIENCE
             return
         failing = all(row.problem is not None for row in report.missing)
+        # Without zones there is nothing but that to wait for.
+        if not (report.serves or report.missing or late):
+            return
         if report.missing and not (failing and self._settled(report)) and not late:
             return
         self._ready = True

@@ -40,17 +40,17 @@ def test_the_server_says_which_zones_it_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'[["a"]]', b"\xff"])
 def test_what_is_not_understood_is_nothing(tmp_path: Path, body: bytes) -> None:
-    assert told(tmp_path / "sock", body) == frozenset()
+    assert told(tmp_path / "sock", body) is None
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    assert answered(tmp_path / "sock") == frozenset()
+    assert answered(tmp_path / "sock") is None
 
 
 def test_a_socket_that_a_dead_server_left_is_taken_over(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "sock"))
-    assert answered(tmp_path / "sock") == frozenset()
+    assert answered(tmp_path / "sock") is None
     assert told(tmp_path / "sock", b'[["a","example.org."]]') == {("a", ORG)}
 
 
@@ -69,6 +69,7 @@ def welcome(tmp_path: Path, zones: int, missing: int) -> list[str]:
         [],
         {"a": Door("127.0.0.1", 53)},
         briefs[zones - missing :],
+        serves=True,
     )
     return lines(report, check(path, 53))
 
