@@ -5,9 +5,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import batch, lines, manyzones, memory, queries, work
+from bench import batch, cache, lines, manyzones, memory, queries, work
 
-PARTS = ("queries", "signing", "verifying", "loading", "memory", "manyzones", "lines")
+PARTS = ("queries", "cache", "signing", "verifying", "loading", "memory", "manyzones", "lines")
 
 
 def records_of(zone: Path) -> int:
@@ -37,6 +37,8 @@ def main() -> None:
             asked = folder / "queries"
             work.write_queries(asked, chosen.names)
             print(queries.run(signed, asked, folder, chosen.rounds, chosen.seconds))
+        if "cache" in parts:
+            print(cache.run(signed, folder / "cache", chosen.rounds, chosen.seconds))
         if "signing" in parts:
             print(batch.signing(unsigned, folder / "signing", min(chosen.rounds, 5)))
         if "verifying" in parts:

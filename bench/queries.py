@@ -58,15 +58,15 @@ def run(zone: Path, queries: Path, folder: Path, rounds: int, seconds: float) ->
             for server in servers:
                 results[server.name].append(load(server, queries, seconds))
             print(f"queries: round {number + 1} of {rounds}", file=sys.stderr)
-    return "\n".join([_rates(results), *_costs(results)])
+    return "\n".join([rates("Queries a second, one core", results), *_costs(results)])
 
 
-def _rates(results: Mapping[str, Sequence[Load]]) -> str:
+def rates(what: str, results: Mapping[str, Sequence[Load]]) -> str:
     """Rates mean something only where the server's core was the limit: a round in which one
     of them was not busy is void, for all of them."""
     rounds = list(zip(*results.values(), strict=True))
     valid = [loads for loads in rounds if all(load.busy >= BUSY for load in loads)]
-    title = f"Queries a second, one core ({len(valid)} of {len(rounds)} rounds valid)"
+    title = f"{what} ({len(valid)} of {len(rounds)} rounds valid)"
     if not valid:
         least = {name: min(load.busy for load in loads) for name, loads in results.items()}
         shown = ", ".join(f"{name} {busy:.0%}" for name, busy in least.items())

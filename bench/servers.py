@@ -137,10 +137,11 @@ def _wait(port: int, process: "subprocess.Popen[bytes]", name: str) -> None:
     raise SystemExit(f"bench: {name} did not answer within two minutes")
 
 
-def _pin(pid: int) -> None:
+def pin(pid: int, core: int = SERVER_CORE) -> None:
+    """All threads of the family to one core."""
     for one in family(pid):
         for task in Path(f"/proc/{one}/task").iterdir():
-            os.sched_setaffinity(int(task.name), {SERVER_CORE})
+            os.sched_setaffinity(int(task.name), {core})
 
 
 def child_that(verb: str, supervisor: int) -> int:
@@ -168,7 +169,7 @@ def _started(name: str, command: list[str], folder: Path, port: int) -> Iterator
             else:
                 time.sleep(0.5)
             serving = child_that("serve", process.pid) if name == "zoneward" else process.pid
-            _pin(serving)
+            pin(serving)
             yield Running(name, serving, port)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -191,6 +192,65 @@ def start(name: str, zone: Path, folder: Path) -> contextlib.AbstractContextMana
         "echo": _echo,
     }[name](zone, folder, port)
     return _started(name, command, folder, port)
+
+
+def start_resolver(
+    name: str, upstream: int, folder: Path
+) -> contextlib.AbstractContextManager[Running]:
+    """Start the cache called `name` before the server on the port `upstream`, on one core."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = {"zoneward": _zoneward_cache, "unbound": _unbound, "dnsdist": _dnsdist}[name]
+    return _started(name, command(upstream, folder, port), folder, port)
+
+
+def _zoneward_cache(upstream: int, folder: Path, port: int) -> list[str]:
+    config = folder / "Corefile"
+    config.write_text(
+        f"{{\n    state {folder}/state\n    threads 1\n}}\n"
+        f".:{port} {{\n    bind 127.0.0.1\n    cache {{\n        success 50000\n"
+        f"        denial 50000\n    }}\n    forward . 127.0.0.1:{upstream}\n}}\n"
+    )
+    return [str(Path(sys.executable).parent / "zoneward"), "run", "-c", str(config)]
+
+
+def _unbound(upstream: int, folder: Path, port: int) -> list[str]:
+    (folder / "unbound.conf").write_text(f"""\
+server:
+    interface: 127.0.0.1@{port}
+    access-control: 127.0.0.0/8 allow
+    directory: "{folder}"
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    do-daemonize: no
+    do-not-query-localhost: no
+    num-threads: 1
+    module-config: "iterator"
+    msg-cache-size: 64m
+    rrset-cache-size: 128m
+    outgoing-range: 4096
+    num-queries-per-thread: 2048
+    use-caps-for-id: yes
+    aggressive-nsec: no
+    local-zone: test. transparent
+remote-control:
+    control-enable: no
+forward-zone:
+    name: "."
+    forward-addr: 127.0.0.1@{upstream}
+""")
+    return [program("unbound"), "-d", "-p", "-c", str(folder / "unbound.conf")]
+
+
+def _dnsdist(upstream: int, folder: Path, port: int) -> list[str]:
+    (folder / "dnsdist.conf").write_text(f"""\
+setLocal("127.0.0.1:{port}")
+newServer("127.0.0.1:{upstream}")
+getPool(""):setCache(newPacketCache(100000))
+""")
+    return [program("dnsdist"), "--supervised", "-C", str(folder / "dnsdist.conf")]
 
 
 def _zoneward(zone: Path, folder: Path, port: int) -> list[str]:

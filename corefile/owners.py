@@ -20,6 +20,8 @@ OWNER: Mapping[str, Owner] = {
     "errors": "server",
     "log": "server",
     "whoami": "server",
+    "cache": "server",
+    "loop": "server",
     "forward": "server",
     "proxy": "server",
 }
@@ -46,9 +48,9 @@ ABSENT = frozenset(
     {
         *("root", "metadata", "geoip", "cancel", "tls", "timeouts", "reload", "nsid", "bufsize"),
         *("debug", "trace", "pprof", "dnstap", "local", "dns64", "any", "chaos", "loadbalance"),
-        *("tsig", "rewrite", "acl", "cache", "header", "dnssec", "minimal", "template"),
+        *("tsig", "rewrite", "acl", "header", "dnssec", "minimal", "template"),
         *("transfer", "hosts", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
-        *("autopath", "secondary", "etcd", "loop", "grpc", "erratic", "view"),
+        *("autopath", "secondary", "etcd", "grpc", "erratic", "view"),
         *("multisocket", "quic", "nomad"),
     }
 )

@@ -15,6 +15,7 @@ from corefile.place import CorefileWarning, Place
 from corefile.zonedata import configured_zones
 from server.api import Plugin
 from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stage
+from server.loops import Probe, probes
 from server.parts import Consolidation, Context, Parts, Service
 from server.plugins import BUILT_IN, bind
 from server.plugins.errors import prefix as errors_prefix
@@ -68,6 +69,8 @@ class Compiled:
     enabled: tuple[tuple[str, str, str, str], ...]
     """(server, zone, view, directive), for the metric `plugin_enabled`."""
     warnings: tuple[CorefileWarning, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    """What is asked at the start to find loops."""
 
 
 def check(corefile: Corefile, registry: Registry | None = None) -> list[CorefileError]:
@@ -134,17 +137,18 @@ class _Compiler:
         routes = [route for block in corefile.blocks for route in self._routes(block)]
         if self._errors or options is None:
             raise CompileError(self._errors)
+        config = Config(
+            threads=options.threads,
+            listeners=tuple(
+                Listener(server=_label(address, port), address=address, port=port)
+                for address, port in self._listeners
+            ),
+            chains=tuple(chains),
+            routes=tuple(routes),
+        )
         return Compiled(
             options=options,
-            config=Config(
-                threads=options.threads,
-                listeners=tuple(
-                    Listener(server=_label(address, port), address=address, port=port)
-                    for address, port in self._listeners
-                ),
-                chains=tuple(chains),
-                routes=tuple(routes),
-            ),
+            config=config,
             instances=tuple(self._instances),
             services=tuple(self._services),
             blocks=tuple(
@@ -155,6 +159,7 @@ class _Compiler:
             consolidations=self._consolidations,
             enabled=tuple(dict.fromkeys(self._enabled(routes))),
             warnings=tuple(self._warnings),
+            probes=probes(config, dict(self._loops())),
         )
 
     def _enabled(self, routes: list[Route]) -> Iterator[tuple[str, str, str, str]]:
@@ -165,6 +170,11 @@ class _Compiler:
             server = _label(*endpoints[route.listener])
             for directive in block.directives:
                 yield server, route.origin, block.view, directive.name
+
+    def _loops(self) -> Iterator[tuple[str, tuple[str, Place]]]:
+        for block in self._corefile.blocks:
+            for directive in block.all("loop"):
+                yield block_id(block), (block.zones[0], directive.place)
 
     def _collect(self, read: Callable[[], T]) -> T | None:
         try:

@@ -71,6 +71,40 @@ class Whoami(msgspec.Struct, frozen=True, tag_field="kind", tag="whoami"):
     `_udp.QNAME`/`_tcp.QNAME 0 IN SRV 0 0 PORT .` in the additional section."""
 
 
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """Replies of one kind: how many are kept, for how many seconds at most and at least, and the
+    names below which none are."""
+
+    capacity: int
+    most_ttl: int
+    least_ttl: int
+    disabled: tuple[str, ...] = ()
+
+
+class Prefetch(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply that was asked for `amount` times, with no pause longer than the duration, is
+    fetched anew when `percentage` of its lifetime is left. With 0, none is."""
+
+    amount: int = 0
+    duration_ms: int = 60_000
+    percentage: int = 10
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cache"):
+    """*cache*: replies to queries at or below one of `zones` are kept. Those of answer stages and
+    of whoami are not. With `serve_stale_seconds`, what is too old is given out for that long: with
+    TTL 0 while a newer one is fetched, or, with `serve_stale_verify`, when there is none."""
+
+    zones: tuple[str, ...]
+    success: Side
+    denial: Side
+    servfail_seconds: int = 5
+    prefetch: Prefetch = Prefetch()
+    serve_stale_seconds: int = 0
+    serve_stale_verify: bool = False
+    keep_ttl: bool = False
+
+
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """A server that *forward* asks, over UDP and TCP."""
 
@@ -109,6 +143,13 @@ class Forward(
     failover: tuple[int, ...] = ()
 
 
+class Loop(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="loop"):
+    """*loop*: counts queries of type HINFO for the name `probe`; from the second on they are
+    answered SERVFAIL, since it was sent once."""
+
+    probe: str
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
     """*file*, *auto*, *sign*: answer from the zones published to this chain; the longest that
     encloses the query name. If the chain's `origins` hold a longer one that has not been
@@ -118,7 +159,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="a
     plugin: str
 
 
-Stage = Metrics | Errors | Log | Python | Whoami | Forward | Answer
+Stage = Metrics | Errors | Log | Python | Whoami | Forward | Cache | Loop | Answer
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,6 +107,35 @@ class ForwardCounts(msgspec.Struct, frozen=True):
     rejected: int
 
 
+class CacheTally(msgspec.Struct, frozen=True):
+    """`drops` are replies that answered another question than was asked."""
+
+    success_hits: int
+    denial_hits: int
+    misses: int
+    served_stale: int
+    prefetches: int
+    drops: int
+    success_evictions: int
+    denial_evictions: int
+
+
+class CacheCounts(msgspec.Struct, frozen=True):
+    """The cache of a chain, and how many replies it holds."""
+
+    chain: str
+    counts: CacheTally
+    success_entries: int
+    denial_entries: int
+
+
+class LoopSeen(msgspec.Struct, frozen=True):
+    """How often a probe of *loop* came by."""
+
+    probe: str
+    seen: int
+
+
 class Stats(msgspec.Struct, frozen=True):
     """What `engine.Server.stats` gives, as JSON. Histograms have the bounds `DURATION_BUCKETS`
     and `SIZE_BUCKETS`. Counters never go back, also over `configure`."""
@@ -115,6 +144,8 @@ class Stats(msgspec.Struct, frozen=True):
     plugins: list[PluginCounts]
     zones: list[ZoneState]
     forward: ForwardCounts
+    caches: list[CacheCounts]
+    loops: list[LoopSeen]
     panics: int
     log_dropped: int
 

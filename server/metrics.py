@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from server.counters import DURATION_BUCKETS, SIZE_BUCKETS, Series, Stats
 from server.http import Response
+from server.metriccaches import CachePlace, caches
 from server.metricforms import buckets
 from server.metricupstreams import upstreams
 from server.runtime import Tally
@@ -39,12 +40,14 @@ class ZoneTimes:
 
 @attrs.frozen
 class Snapshot:
-    """All that one scrape shows. `enabled` are (server, zone, view, directive)."""
+    """All that one scrape shows. `enabled` are (server, zone, view, directive); `caches` are by
+    chain."""
 
     stats: Stats
     plugins: Mapping[str, Tally]
     zones: Sequence[ZoneTimes]
     enabled: Sequence[tuple[str, str, str, str]]
+    caches: Mapping[str, CachePlace]
     version: str
     reloads: int
     reload_failures: int
@@ -72,6 +75,7 @@ class ServerCollector(Collector):
         yield from _process(snapshot)
         yield from _python_plugins(snapshot.plugins)
         yield from upstreams(snapshot.stats.forward)
+        yield from caches(snapshot.stats.caches, snapshot.caches)
         yield from _zones(snapshot)
 
 

@@ -21,6 +21,7 @@ from server.compile import BlockData, Compiled, compile_corefile
 from server.counters import decode
 from server.http import Handler, HttpServer, Response
 from server.logs import LogDrain
+from server.loops import LoopError, look
 from server.notify import NotifyListener
 from server.parts import HealthService, PrometheusService, ReadyService
 from server.runtime import PluginError, PluginRuntime
@@ -108,6 +109,11 @@ class Service:
             "answering on %s",
             ", ".join(str(Endpoint(one.address, one.port)) for one in compiled.config.listeners),
         )
+        try:
+            await look(compiled.probes, self._probes_seen)
+        except (LoopError, OSError) as error:
+            await self._end()
+            raise ServiceError(str(error)) from None
         started()
         if restored:
             await asyncio.wait(restored)
@@ -133,6 +139,11 @@ class Service:
             return False
         self._reloads += 1
         _log.info("the Corefile %s is in use", self._path)
+        try:
+            await look(compiled.probes, self._probes_seen)
+        except (LoopError, OSError) as error:
+            # Each query that comes back ends in SERVFAIL; the others are answered.
+            _log.error("%s", error)
         return True
 
     # --- starting ---
@@ -195,6 +206,9 @@ class Service:
         for block, subscription in self._subscriptions.items():
             if block not in self._followers:
                 self._followers[block] = asyncio.create_task(subscription.run(), name=block)
+
+    def _probes_seen(self) -> dict[str, int]:
+        return {one.probe: one.seen for one in decode(self._engine.stats()).loops}
 
     # --- HTTP ---
 
@@ -272,6 +286,7 @@ class Service:
         return await asyncio.to_thread(self._render_metrics)
 
     def _render_metrics(self) -> Response:
+        from server.metriccaches import cache_places
         from server.metrics import Snapshot, ZoneTimes, render
 
         return render(
@@ -284,6 +299,7 @@ class Service:
                     for zone, entry in list(subscription.followed.items())
                 ],
                 enabled=self._compiled.enabled,
+                caches=cache_places(self._compiled.config),
                 version=engine.__version__,
                 reloads=self._reloads,
                 reload_failures=self._reload_failures,

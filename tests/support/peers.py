@@ -91,7 +91,9 @@ def door(peer: str, address: str) -> tuple[str, int]:
 
 
 @contextmanager
-def running(peer: str, directory: Path, address: str, port: int, zones: Zones) -> Iterator[None]:
+def running(
+    peer: str, directory: Path, address: str, port: int, zones: Zones
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a peer and wait until it answers for every zone."""
     directory.mkdir(parents=True)
     log = directory / "log"
@@ -106,7 +108,7 @@ def running(peer: str, directory: Path, address: str, port: int, zones: Zones) -
                 if process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(f"{peer} does not answer for {origin}: {log.read_text()}")
                 time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(20)

@@ -1,8 +1,10 @@
 //! A chain from its configuration.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use crate::error::{Error, Result};
+use crate::server::cache::{Cache, Caching, Counts};
 use crate::server::chain::{Chain, Stage};
 use crate::server::config;
 use crate::server::forward::policy::MOST;
@@ -11,12 +13,13 @@ use crate::server::forward::{Forward, Pool};
 use crate::server::log::Log;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
-use crate::server::stages::{Answer, Errors, Metrics, Python, Whoami};
+use crate::server::stages::{Answer, Errors, Loop, Metrics, Python, Whoami};
 
 /// Raises "config".
 pub fn chain(
     config: &config::Chain,
     zones: &Arc<ChainZones>,
+    cache: Option<&Arc<Cache>>,
     ring: &Arc<Ring>,
     upstreams: &Registry,
 ) -> Result<Chain> {
@@ -27,7 +30,9 @@ pub fn chain(
             labels.len() - 1
         })
     };
+    let origins = || config.origins.iter().map(|origin| origin.0.clone()).collect();
     let mut stages: Vec<Box<dyn Stage>> = vec![];
+    let mut loops = vec![];
     let (mut has_answer, mut counts) = (false, false);
     for stage in &config.stages {
         stages.push(match stage {
@@ -43,6 +48,15 @@ pub fn chain(
             }
             config::Stage::Python(python) => Box::new(Python::new(python, label(&python.name))),
             config::Stage::Whoami {} => Box::new(Whoami { label: label("whoami") }),
+            config::Stage::Cache(cached) => {
+                let local = local_labels(&config.stages).map(&mut label).collect();
+                let zones = holds_zones(&config.stages).then(|| (zones.clone(), origins()));
+                let cache = match cache {
+                    Some(cache) => cache.clone(),
+                    None => Arc::new(Cache::new(cached, Counts::default())),
+                };
+                Box::new(Caching { label: label("cache"), cache, local, zones })
+            }
             config::Stage::Forward(forward) => {
                 if !(1..=MOST).contains(&forward.upstreams.len()) {
                     return Err(Error::at("config", "forward", format!("1 to {MOST} upstreams")));
@@ -50,17 +64,44 @@ pub fn chain(
                 let pool = Arc::new(Pool::new(forward, upstreams));
                 Box::new(Forward { label: label("forward"), pool })
             }
+            config::Stage::Loop { probe } => {
+                let seen = Arc::new(AtomicU32::new(0));
+                loops.push((probe.0.to_string(), seen.clone()));
+                Box::new(Loop { probe: probe.0.clone(), seen })
+            }
             config::Stage::Answer { plugin } => {
                 has_answer = true;
-                Box::new(Answer {
-                    label: label(plugin),
-                    zones: zones.clone(),
-                    origins: config.origins.iter().map(|origin| origin.0.clone()).collect(),
-                })
+                Box::new(Answer { label: label(plugin), zones: zones.clone(), origins: origins() })
             }
         });
     }
     let mut chain = Chain::new(config.id.clone(), config.view.clone(), stages, labels);
-    (chain.has_answer, chain.counts) = (has_answer, counts);
+    (chain.has_answer, chain.counts, chain.loops) = (has_answer, counts, loops);
     Ok(chain)
+}
+
+/// The cache that a chain asks for: the one that it had, if nothing about it changes.
+pub fn cache(config: &config::Chain, before: Option<&Arc<Cache>>) -> Option<Arc<Cache>> {
+    let wanted = config.stages.iter().find_map(|stage| match stage {
+        config::Stage::Cache(cache) => Some(cache),
+        _ => None,
+    })?;
+    Some(match before {
+        Some(cache) if cache.config == *wanted => cache.clone(),
+        Some(cache) => Arc::new(Cache::new(wanted, cache.counts())),
+        None => Arc::new(Cache::new(wanted, Counts::default())),
+    })
+}
+
+/// Who answers from what is here.
+fn local_labels(stages: &[config::Stage]) -> impl Iterator<Item = &str> {
+    stages.iter().filter_map(|stage| match stage {
+        config::Stage::Answer { plugin } => Some(plugin.as_str()),
+        config::Stage::Whoami {} => Some("whoami"),
+        _ => None,
+    })
+}
+
+fn holds_zones(stages: &[config::Stage]) -> bool {
+    stages.iter().any(|stage| matches!(stage, config::Stage::Answer { .. }))
 }

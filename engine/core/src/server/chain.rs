@@ -2,6 +2,8 @@
 //! through it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use crate::query::{Query, rcode};
@@ -39,6 +41,8 @@ pub struct Exchange<'a> {
     pub label: usize,
     /// Why it is a SERVFAIL.
     pub reason: Option<&'static str>,
+    /// The stage that answers wants a newer reply to go by it.
+    pub refresh: bool,
 }
 
 /// What a stage does with a query.
@@ -105,6 +109,8 @@ pub struct Chain {
     pub has_answer: bool,
     /// Whether it has a metrics stage.
     pub counts: bool,
+    /// The probes of *loop*, and how often they came by.
+    pub loops: Vec<(String, Arc<AtomicU32>)>,
     leaving: Vec<usize>,
     sending: Vec<usize>,
 }
@@ -113,7 +119,17 @@ impl Chain {
     pub fn new(id: String, view: String, stages: Vec<Box<dyn Stage>>, labels: Vec<String>) -> Self {
         let leaving = (0..stages.len()).filter(|&index| stages[index].has_leave()).collect();
         let sending = (0..stages.len()).filter(|&index| stages[index].has_sent()).collect();
-        Self { id, view, stages, labels, has_answer: false, counts: false, leaving, sending }
+        Self {
+            id,
+            view,
+            stages,
+            labels,
+            has_answer: false,
+            counts: false,
+            loops: vec![],
+            leaving,
+            sending,
+        }
     }
 
     /// Enter the stages from the one with index `from` on.
@@ -183,6 +199,7 @@ mod tests {
             shard: 0,
             label: 0,
             reason: None,
+            refresh: false,
         };
         let mut reply = vec![];
         chain.leave(0, 2, &exchange, &mut reply);

@@ -56,7 +56,42 @@ pub enum Stage {
     Python(Python),
     Whoami {},
     Forward(Forward),
+    Cache(Cache),
+    Loop { probe: Origin },
     Answer { plugin: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    pub zones: Vec<Origin>,
+    pub success: Side,
+    pub denial: Side,
+    pub servfail_seconds: u32,
+    pub prefetch: Prefetch,
+    /// 0: nothing that is too old is given out.
+    pub serve_stale_seconds: u32,
+    pub serve_stale_verify: bool,
+    pub keep_ttl: bool,
+}
+
+/// Replies of one kind. TTLs in seconds; `disabled` are names below which none are kept.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    pub capacity: usize,
+    pub most_ttl: u32,
+    pub least_ttl: u32,
+    pub disabled: Vec<Origin>,
+}
+
+/// `amount` 0: never.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prefetch {
+    pub amount: u32,
+    pub duration_ms: u64,
+    pub percentage: u8,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,7 +168,7 @@ pub enum OnFailure {
 }
 
 /// An absolute, lower-case name in text.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Origin(pub Name);
 

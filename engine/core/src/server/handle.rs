@@ -17,6 +17,8 @@ pub const STREAM_BUFFER: usize = 65_535;
 pub enum Handled {
     /// A reply of this length is in the buffer.
     Reply(usize),
+    /// A reply too, and the stage with this index wants a newer one.
+    Stale(usize, Arc<Route>, usize),
     Silence,
     /// For the stage with this index.
     Parked(Arc<Route>, usize),
@@ -73,8 +75,17 @@ fn attempt(
         }
     };
     let chain = &*route.chain;
-    let mut exchange =
-        Exchange { query: &query, peer, clock, size, route, shard, label: 0, reason: None };
+    let mut exchange = Exchange {
+        query: &query,
+        peer,
+        clock,
+        size,
+        route,
+        shard,
+        label: 0,
+        reason: None,
+        refresh: false,
+    };
     let (mut length, by) = match chain.run(0, &mut exchange, out) {
         Run::Reply(length, by) => (length, by),
         Run::Parked(index) => return Handled::Parked(route.clone(), index),
@@ -86,6 +97,9 @@ fn attempt(
         length = fit(&query, &reply, size, out);
     }
     chain.sent(&exchange, &out[..length]);
+    if exchange.refresh {
+        return Handled::Stale(length, route.clone(), by);
+    }
     Handled::Reply(length)
 }
 
@@ -102,8 +116,17 @@ fn unrouted(
     let length = answer::error(query, code, None, size, out);
     if let Some(series) = &listener.unrouted {
         let route = Route { chain: Arc::new(Chain::default()), series: series.clone() };
-        let exchange =
-            Exchange { query, peer, clock, size, route: &route, shard, label: 0, reason: None };
+        let exchange = Exchange {
+            query,
+            peer,
+            clock,
+            size,
+            route: &route,
+            shard,
+            label: 0,
+            reason: None,
+            refresh: false,
+        };
         let mut seen = observation(&exchange, &out[..length]);
         seen.rcode = code;
         series.record(shard, &seen);

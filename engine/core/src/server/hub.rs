@@ -188,6 +188,15 @@ impl Hub {
         wake::ring(&self.event);
     }
 
+    /// Run the stages behind `held.stage` for a reply that it sees go by; nobody waits for it.
+    pub fn refresh(self: &Arc<Self>, held: Held, shard: usize) {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        if before >= MOST_WAITING || self.is_closed() {
+            return self.one_less();
+        }
+        Arc::new(Parked::new(self.clone(), None, held, shard)).go_on();
+    }
+
     /// To the thread that it is on, or to each in turn.
     fn park_natively(self: &Arc<Self>, held: Held, shard: usize, full: bool) {
         let inboxes = self.inboxes.get().map_or(&[][..], Vec::as_slice);

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::query::rcode;
 use crate::rdata::rtype;
+use crate::server::cache::CacheStats;
 use crate::server::forward::upstream::ForwardStats;
 
 const TYPES: [(u16, &str); 22] = [
@@ -315,6 +316,13 @@ pub struct PluginCounts {
     pub expired: u64,
 }
 
+/// A probe of *loop*.
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoopSeen {
+    pub probe: String,
+    pub seen: u32,
+}
+
 #[derive(Serialize)]
 pub struct ZoneState {
     pub chain: String,
@@ -331,6 +339,8 @@ pub struct Stats {
     pub plugins: Vec<PluginCounts>,
     pub zones: Vec<ZoneState>,
     pub forward: ForwardStats,
+    pub caches: Vec<CacheStats>,
+    pub loops: Vec<LoopSeen>,
     pub panics: u64,
     pub log_dropped: u64,
 }

@@ -1,6 +1,7 @@
 //! The query path: sockets, threads, chains, zones.
 
 mod build;
+pub mod cache;
 mod callers;
 pub mod chain;
 pub mod config;
@@ -37,7 +38,7 @@ use callers::Callers;
 use chain::{Chain, Clock};
 use config::Config;
 use hub::{Hub, SHARED_SHARD};
-use metrics::{Key, LABELS, Registry, Series, Stats, ZoneState};
+use metrics::{Key, LABELS, LoopSeen, Registry, Series, Stats, ZoneState};
 use parked::Handle;
 use ring::Ring;
 use routes::{ChainZones, Door, Listener, Route, Routes, Served, State};
@@ -73,7 +74,15 @@ struct Bound {
     registry: Registry,
     upstreams: forward::upstream::Registry,
     zones: HashMap<String, Arc<ChainZones>>,
+    caches: HashMap<String, Arc<cache::Cache>>,
     threads: usize,
+}
+
+/// What a configuration comes to.
+struct Plan {
+    state: State,
+    zones: HashMap<String, Arc<ChainZones>>,
+    caches: HashMap<String, Arc<cache::Cache>>,
 }
 
 struct Running {
@@ -128,11 +137,11 @@ impl Server {
             registry: Registry::new(threads),
             upstreams: forward::upstream::Registry::default(),
             zones: HashMap::new(),
+            caches: HashMap::new(),
             threads,
         };
-        let (state, zones) = bound.plan(&config, &self.ring)?;
-        bound.shared.state.store(Arc::new(state));
-        bound.zones = zones;
+        let plan = bound.plan(&config, &self.ring)?;
+        bound.follow(plan);
         inner.bound = Some(bound);
         Ok(())
     }
@@ -161,9 +170,8 @@ impl Server {
         let Some(bound) = &mut inner.bound else {
             return Err(Error::new("config", "the server has no sockets yet: bind comes first"));
         };
-        let (state, zones) = bound.plan(&config, &self.ring)?;
-        bound.shared.state.store(Arc::new(state));
-        bound.zones = zones;
+        let plan = bound.plan(&config, &self.ring)?;
+        bound.follow(plan);
         match &mut inner.running {
             Some(running) => running.listen(&bound.shared),
             None => Ok(()),
@@ -209,6 +217,8 @@ impl Server {
             plugins: self.hub.stats(),
             zones: bound.map(Bound::zone_states).unwrap_or_default(),
             forward: bound.map(|bound| bound.upstreams.stats()).unwrap_or_default(),
+            caches: bound.map(Bound::cache_stats).unwrap_or_default(),
+            loops: bound.map(Bound::loops_seen).unwrap_or_default(),
             panics: bound.map_or(0, |bound| bound.shared.panics.load(Ordering::Relaxed)),
             log_dropped: self.ring.dropped(),
         };
@@ -263,16 +273,15 @@ impl Drop for Server {
 impl Bound {
     /// The state that `config` asks for, with the sockets that are open already; nothing is
     /// changed when it fails.
-    fn plan(
-        &self,
-        config: &Config,
-        ring: &Arc<Ring>,
-    ) -> Result<(State, HashMap<String, Arc<ChainZones>>)> {
-        let mut zones = HashMap::new();
+    fn plan(&self, config: &Config, ring: &Arc<Ring>) -> Result<Plan> {
+        let (mut zones, mut caches) = (HashMap::new(), HashMap::new());
         let mut chains = HashMap::new();
         for chain in &config.chains {
             let held = self.zones.get(&chain.id).cloned().unwrap_or_default();
-            chains.insert(&*chain.id, Arc::new(build::chain(chain, &held, ring, &self.upstreams)?));
+            let cache = build::cache(chain, self.caches.get(&chain.id));
+            let built = build::chain(chain, &held, cache.as_ref(), ring, &self.upstreams)?;
+            chains.insert(&*chain.id, Arc::new(built));
+            caches.extend(cache.map(|cache| (chain.id.clone(), cache)));
             zones.insert(chain.id.clone(), held);
         }
         let old = self.shared.state.load_full();
@@ -295,7 +304,34 @@ impl Bound {
             let (udp, tcp) = self.open(listener, &old, door)?;
             listeners.push(Listener { door, udp, tcp, routes, unrouted });
         }
-        Ok((State { listeners }, zones))
+        Ok(Plan { state: State { listeners }, zones, caches })
+    }
+
+    fn follow(&mut self, plan: Plan) {
+        self.shared.state.store(Arc::new(plan.state));
+        (self.zones, self.caches) = (plan.zones, plan.caches);
+    }
+
+    fn loops_seen(&self) -> Vec<LoopSeen> {
+        let state = self.shared.state.load_full();
+        let chains = state.listeners.iter().flat_map(|listener| listener.routes.chains());
+        let mut all: Vec<_> = chains
+            .flat_map(|chain| &chain.loops)
+            .map(|(probe, seen)| LoopSeen {
+                probe: probe.clone(),
+                seen: seen.load(Ordering::Relaxed),
+            })
+            .collect();
+        // A chain has several routes.
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn cache_stats(&self) -> Vec<cache::CacheStats> {
+        let mut chains: Vec<_> = self.caches.iter().collect();
+        chains.sort_by_key(|(chain, _)| *chain);
+        chains.into_iter().map(|(chain, cache)| cache.stats(chain)).collect()
     }
 
     fn series(&self, server: &str, zone: &str, chain: &Chain) -> Arc<Series> {

@@ -223,6 +223,9 @@ impl Parked {
         let mut out = vec![0; exchange.size.max(512)];
         match chain.run(self.stage + 1, &mut exchange, &mut out) {
             Run::Reply(length, by) => {
+                if exchange.refresh {
+                    self.refresh(by);
+                }
                 out.truncate(length);
                 chain.leave(self.stage + 1, by, &exchange, &mut out);
                 Further::Reply(out)
@@ -230,6 +233,13 @@ impl Parked {
             Run::Parked(stage) => Further::Parked(stage),
             Run::Dropped => Further::Reply(vec![]),
         }
+    }
+
+    /// A newer reply for a stage behind, which answered.
+    fn refresh(&self, stage: usize) {
+        let (peer, clock, back) = (self.peer, self.clock, Back::Stage(stage));
+        let (packet, route) = (self.packet.clone(), self.route.clone());
+        self.hub.refresh(Held { packet, peer, clock, route, stage, back }, self.shard);
     }
 
     fn exchange<'a>(&'a self, query: &'a Query<'a>, reason: Option<&'static str>) -> Exchange<'a> {
@@ -242,6 +252,7 @@ impl Parked {
             shard: self.shard,
             label: self.route.chain.stages.get(self.stage).map_or(0, |stage| stage.label()),
             reason,
+            refresh: false,
         }
     }
 

@@ -48,6 +48,10 @@ impl Routes {
         self.0.insert(origin, route);
     }
 
+    pub fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        self.0.values().map(|route| &route.chain)
+    }
+
     /// The longest origin that encloses the name. A DS record is the parent's: a query for it
     /// goes to the nearest ancestor's chain that is authoritative (RFC 4035 section 3.1.4.1).
     pub fn find(&self, query: &Query<'_>) -> Option<&Arc<Route>> {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -106,6 +107,27 @@ impl Stage for Whoami {
                 writer.record(Owner::Name(&owner), rtype::SRV, 0, &[0, 0, 0, 0, high, low, 0]);
         }
         Enter::Answer(writer.finish(rcode::NOERROR))
+    }
+}
+
+/// *loop*: a probe that is sent once comes by once.
+pub struct Loop {
+    pub probe: Name,
+    pub seen: Arc<AtomicU32>,
+}
+
+impl Stage for Loop {
+    fn enter(&self, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Enter {
+        let query = exchange.query;
+        let probe: &NameRef = &self.probe;
+        if query.qtype != rtype::HINFO || !query.name().same(probe) {
+            return Enter::Next;
+        }
+        if self.seen.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Enter::Next;
+        }
+        exchange.reason = Some("what was forwarded came back");
+        Enter::Answer(answer::error(query, rcode::SERVFAIL, None, exchange.size, out))
     }
 }
 

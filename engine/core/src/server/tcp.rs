@@ -90,8 +90,14 @@ async fn read(
         let peer = Peer { client: visit.client, local: visit.local, stream: true };
         let clock = clock();
         let shard = shared.stream_shard;
-        match handle(listener, &packet, peer, clock, shard, &shared.panics, &mut out) {
-            Handled::Reply(length) => {
+        let handled = handle(listener, &packet, peer, clock, shard, &shared.panics, &mut out);
+        if let Handled::Stale(_, route, stage) = &handled {
+            let (packet, route, stage) = (packet.clone().into(), route.clone(), *stage);
+            let back = Back::Stage(stage);
+            shared.hub.refresh(Held { packet, peer, clock, route, stage, back }, shard);
+        }
+        match handled {
+            Handled::Reply(length) | Handled::Stale(length, ..) => {
                 // The peer that does not read what it asked for is not read either.
                 let room = waiting.clone().acquire_many_owned(length as u32);
                 let Ok(room) = timeout(PATIENCE, room).await? else { break };

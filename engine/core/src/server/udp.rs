@@ -312,16 +312,17 @@ impl Worker {
                 .collect();
             loop {
                 poll(&mut polled, self.forwarder.patience(Instant::now()));
+                // First, so that no query sees a state that is no longer the newest.
+                if polled[0].revents != 0 {
+                    wake::clear(&self.wake);
+                    break;
+                }
                 for (entry, (listener, socket)) in polled[2..].iter().zip(&mine) {
                     if entry.revents != 0 {
                         self.serve(listener, socket, &mut batch);
                     }
                 }
                 self.forward(polled[1].revents != 0);
-                if polled[0].revents != 0 {
-                    wake::clear(&self.wake);
-                    break;
-                }
             }
             if self.shared.closing.load(Ordering::Acquire) {
                 return self.finish();
@@ -363,6 +364,12 @@ impl Worker {
                 match handle(listener, packet, peer, clock, self.index, &self.shared.panics, out) {
                     Handled::Reply(length) => Some(length),
                     Handled::Silence => None,
+                    Handled::Stale(length, route, stage) => {
+                        let (packet, back) = (packet.into(), Back::Stage(stage));
+                        let held = Held { packet, peer, clock, route, stage, back };
+                        self.shared.hub.refresh(held, self.index);
+                        Some(length)
+                    }
                     Handled::Parked(route, stage) => {
                         let later = Later { socket: socket.clone(), back: back.clone() };
                         let back = Back::Client(Box::new(later));
