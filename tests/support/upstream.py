@@ -112,10 +112,11 @@ class Upstream:
 
 def _sockets(address: str) -> tuple[socket.socket, socket.socket, int]:
     """A port that both transports have free, below those that the kernel gives away."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:
         port = random.randrange(10_000, 32_000)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        tcp = socket.socket(family, socket.SOCK_STREAM)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             udp.bind((address, port))

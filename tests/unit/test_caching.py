@@ -1,6 +1,8 @@
 """*cache* in the real engine, before upstreams that a test steers."""
 
 import json
+import queue
+import select
 import time
 from typing import Any
 
@@ -278,3 +280,23 @@ def test_the_entry_of_an_extended_error_has_it() -> None:
             assert (option.code, option.text) == (6, "bogus")
         assert asker.ask().options == ()
         assert len(one.heard) == 1
+
+
+def test_a_python_plugin_in_front_hears_of_replies_that_come_later_and_of_those_kept() -> None:
+    python = {"kind": "python", "plugin": 7, "name": "x", "deadline_ms": 5000}
+    stages = (python | {"on_failure": "servfail"}, cache())
+    with upstream(ADDRESS, address_of) as one, forwarding(*stages, stage(one)) as asker:
+        heard: queue.Queue[bytes | None] = queue.Queue()
+        for _ in range(2):
+            client = asker.send("www.example.org.")
+            select.select([asker.server.plugin_fd()], [], [], 5)
+            (parked,) = asker.server.take()
+            at_once = parked.proceed()
+            if at_once is None:
+                parked.on_reply(heard.put)
+                at_once = heard.get(timeout=5)
+            assert at_once is not None
+            parked.reply(at_once)
+            assert addresses(dns.message.from_wire(client.recv(4096))) == [ANSWER]
+        assert len(one.heard) == 1
+        assert counted(asker)["success_hits"] == 1

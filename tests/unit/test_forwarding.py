@@ -236,7 +236,9 @@ def test_a_connection_is_used_again_and_replaced_when_it_was_closed() -> None:
             assert addresses(asker.ask(f"{number}.example.org.")) == [ANSWER]
         assert one.connections == 2
         (counts,) = asker.counted()["upstreams"]
-        assert (counts["opened"], counts["reused"]) == (2, 8)
+        assert counts["opened"] == 2
+        # One more if a query was on its way when the connection was found closed.
+        assert counts["reused"] in (8, 9)
 
 
 def test_an_idle_connection_is_closed_after_expire() -> None:
@@ -463,3 +465,10 @@ def test_many_at_once_over_two_threads() -> None:
                 reply = dns.message.from_wire(client.recv(4096))
                 assert addresses(reply) == [f"10.0.{number // 256}.{number % 256}"]
                 client.close()
+
+
+def test_an_upstream_on_ipv6() -> None:
+    with upstream("::1", address_of) as one, forwarding(stage(one)) as asker:
+        assert addresses(asker.ask()) == [ANSWER]
+        assert addresses(asker.ask(tcp=True)) == [ANSWER]
+        assert [heard.transport for heard in one.heard] == ["udp", "tcp"]

@@ -9,6 +9,7 @@ use zoneward_core::name::Name;
 use zoneward_core::query::Query;
 use zoneward_core::rdata;
 use zoneward_core::scan::{Options, scan_text};
+use zoneward_core::server::cache::entry::{self, Bounds, Entry, Key};
 use zoneward_core::server::forward::message::{Asked, Verdict, for_client};
 use zoneward_core::server::reply::Reply;
 use zoneward_core::zone::Zone;
@@ -237,7 +238,30 @@ fn replies_of_upstreams() {
         assert_eq!(again.question(), query.question());
         assert_eq!(again.counts(), reply.counts());
         assert_eq!(again.rcode(), reply.rcode());
+        kept_and_given_out(chance, &sent, &query);
     });
+}
+
+/// A reply, in the cache and out of it again, at any age and for any size.
+fn kept_and_given_out(chance: &mut Chance, wire: &[u8], query: &Query<'_>) {
+    let reply = Reply::read(wire).expect("it was read before");
+    let Some(kind) = entry::kind(&reply, query.qtype) else { return };
+    let bounds = Bounds { least: chance.below(9) as u32, most: 10 + chance.below(90_000) as u32 };
+    let Some(lifetime) = entry::lifetime(&reply, kind, bounds) else { return };
+    assert!((bounds.least..=bounds.most).contains(&lifetime));
+    let key = Key::of(query);
+    let entry = Entry::new(&key, &reply, kind, bounds, lifetime, 0);
+    assert!(entry.is(&key));
+    let size = 512 + chance.below(1000);
+    let age = chance.next() as u32 >> chance.below(32);
+    let mut out = vec![0; size];
+    let length = entry.render(query, age, size, &mut out);
+    let again = Reply::read(&out[..length]).expect("what is given out can be read");
+    assert_eq!(again.question(), query.question());
+    if !again.is_truncated() {
+        assert_eq!(again.counts(), reply.counts());
+        assert!(again.records.iter().all(|record| record.ttl <= bounds.most));
+    }
 }
 
 #[test]

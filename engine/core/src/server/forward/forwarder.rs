@@ -308,7 +308,7 @@ impl Forwarder {
             if job.is_probe() {
                 // Whatever it says, it is there.
                 if wire.get(..2) == job.asked.wire().get(..2) {
-                    self.probe_answered(index, &job);
+                    self.probe_answered(index, job);
                     break;
                 }
                 continue;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::server::forward::forwarder::PAUSE;
 use crate::server::forward::message::Asked;
 use crate::server::forward::policy::Order;
-use crate::server::forward::upstream::Upstream;
+use crate::server::forward::upstream::{Probing, Upstream};
 use crate::server::forward::{Pool, Ticket};
 use crate::server::parked::Handle;
 
@@ -47,6 +47,7 @@ pub struct Job {
     /// A connection that had been open for long was found closed.
     pub reconnected: bool,
     pub link: Link,
+    pub probing: Option<Probing>,
 }
 
 impl Job {
@@ -74,11 +75,12 @@ impl Job {
             foreign: 0,
             reconnected: false,
             link: Link::None,
+            probing: None,
         })
     }
 
     pub fn is_probe(&self) -> bool {
-        self.clients.is_empty()
+        self.probing.is_some()
     }
 
     pub fn target(&self) -> &Arc<Upstream> {

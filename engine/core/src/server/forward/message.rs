@@ -2,7 +2,7 @@
 
 use crate::answer::UDP_SIZE;
 use crate::name::NameRef;
-use crate::query::{HEADER, Query, bits, class};
+use crate::query::{HEADER, Query, bits, class, rcode};
 use crate::server::forward::random::Random;
 use crate::server::reply::Reply;
 
@@ -140,8 +140,12 @@ pub fn for_client(reply: &Reply<'_>, query: &Query<'_>) -> Vec<u8> {
     reply.counts().iter().for_each(|count| wire.extend_from_slice(&count.to_be_bytes()));
     wire.extend_from_slice(query.question());
     wire.extend_from_slice(&reply.wire()[HEADER + reply.question().len()..reply.end]);
+    let high = reply.opt.as_ref().map_or(0, |opt| opt.high_rcode);
+    if high != 0 && query.edns.is_none() {
+        // What is left of the rcode would say something else.
+        wire[3] = wire[3] & !(bits::RCODE as u8) | rcode::SERVFAIL as u8;
+    }
     if let Some(edns) = query.edns {
-        let high = reply.opt.as_ref().map_or(0, |opt| opt.high_rcode);
         append_opt(&mut wire, high, edns.dnssec_ok, error);
     }
     wire
@@ -243,7 +247,15 @@ mod tests {
         assert_eq!(again.extended_error(), Some(&[0, 22][..]));
 
         let plain = [&CLIENT[..11], b"\0", &CLIENT[12..29]].concat();
-        let sent = for_client(&read, &Query::parse(&plain).ok().unwrap());
+        let plain = Query::parse(&plain).ok().unwrap();
+        let sent = for_client(&read, &plain);
         assert!(Reply::read(&sent).unwrap().opt.is_none());
+
+        let bad_version = b"\0\0\x29\x04\xd0\x01\0\0\0\0\0";
+        let wire = reply(0x8180, [0, 0, 1], &[bad_version]);
+        let read = Reply::read(&wire).unwrap();
+        assert_eq!(read.rcode(), rcode::BADVERS);
+        let sent = for_client(&read, &plain);
+        assert_eq!(Reply::read(&sent).unwrap().rcode(), rcode::SERVFAIL);
     }
 }

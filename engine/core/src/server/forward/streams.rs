@@ -161,7 +161,7 @@ impl Forwarder {
         stream.is_used = true;
         let Some(job) = self.jobs.take(index) else { return };
         if job.is_probe() {
-            return self.probe_answered(index, &job);
+            return self.probe_answered(index, job);
         }
         match job.asked.judge(message) {
             Verdict::Reply(reply) | Verdict::OtherCase(reply) => self.finish(index, job, &reply),

@@ -55,20 +55,6 @@ impl Upstream {
         self.probe_failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A probe was answered.
-    pub fn works(&self) {
-        self.fails.store(0, Ordering::Relaxed);
-    }
-
-    /// True for the one who is to probe from now on.
-    pub fn begin_probing(&self) -> bool {
-        !self.probed.swap(true, Ordering::AcqRel)
-    }
-
-    pub fn end_probing(&self) {
-        self.probed.store(false, Ordering::Release);
-    }
-
     pub fn took(&self, code: u16, duration: Duration) {
         let mut all = locked(&self.durations);
         let one = all.entry(code).or_default();
@@ -92,6 +78,25 @@ impl Upstream {
             opened: number(&self.opened),
             foreign: number(&self.foreign),
         }
+    }
+}
+
+/// Held by the one who probes an upstream. Let go of, whatever the reason, the upstream has
+/// another chance: the next failure has it probed again.
+pub struct Probing(Arc<Upstream>);
+
+impl Probing {
+    /// None while somebody else does it.
+    pub fn begin(upstream: &Arc<Upstream>) -> Option<Self> {
+        let is_first = !upstream.probed.swap(true, Ordering::AcqRel);
+        is_first.then(|| Self(upstream.clone()))
+    }
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.0.fails.store(0, Ordering::Relaxed);
+        self.0.probed.store(false, Ordering::Release);
     }
 }
 
@@ -160,16 +165,16 @@ mod tests {
     #[test]
     fn an_upstream_is_down_above_its_failures_and_up_after_one_answer() {
         let upstream = Registry::default().upstream("127.0.0.1:53".parse().unwrap());
+        let probing = Probing::begin(&upstream).unwrap();
+        assert!(Probing::begin(&upstream).is_none());
         for _ in 0..2 {
             upstream.failed();
         }
         assert!(!upstream.is_down(2));
         upstream.failed();
         assert!(upstream.is_down(2) && !upstream.is_down(0));
-        upstream.works();
+        drop(probing);
         assert!(!upstream.is_down(2));
-        assert!(upstream.begin_probing() && !upstream.begin_probing());
-        upstream.end_probing();
-        assert!(upstream.begin_probing());
+        assert!(Probing::begin(&upstream).is_some());
     }
 }
