@@ -11,9 +11,8 @@ from corefile.arguments import (
     duration,
     integer,
     known_options,
-    no_body,
-    number_of_arguments,
     only_once,
+    plain,
     zones,
 )
 from corefile.directive import Directive
@@ -68,8 +67,7 @@ def _side(directive: Directive, name: str, side: Side, cached: tuple[str, ...]) 
     line = directive.option(name)
     capacity, most, least = side.capacity, side.most_ttl, side.least_ttl
     if line is not None:
-        number_of_arguments(line, 1, 3, f"{name} CAPACITY [TTL] [MINTTL]")
-        no_body(line)
+        plain(line, 1, 3, f"{name} CAPACITY [TTL] [MINTTL]")
         capacity = count(line.args[0], least=1, most=_MOST_CAPACITY)
         if len(line.args) > 1:
             most = count(line.args[1], least=1, most=_LONGEST_TTL)
@@ -86,8 +84,7 @@ def _side(directive: Directive, name: str, side: Side, cached: tuple[str, ...]) 
 def _disabled(directive: Directive, name: str, cached: tuple[str, ...]) -> tuple[str, ...]:
     found: list[str] = []
     for line in directive.options("disable"):
-        number_of_arguments(line, 1, None, "disable success|denial [ZONE…]")
-        no_body(line)
+        plain(line, 1, None, "disable success|denial [ZONE…]")
         if choice(line.args[0], ("success", "denial")) == name:
             found += zones(line.args[1:]) or cached
     return tuple(dict.fromkeys(found))
@@ -97,16 +94,14 @@ def _servfail(line: Directive | None) -> int:
     """Seconds, a part of one counting as whole."""
     if line is None:
         return 5
-    number_of_arguments(line, 1, 1, "servfail DURATION")
-    no_body(line)
+    plain(line, 1, 1, "servfail DURATION")
     return math.ceil(duration(line.args[0], most=_LONGEST_SERVFAIL))
 
 
 def _prefetch(line: Directive | None) -> Prefetch:
     if line is None:
         return Prefetch()
-    number_of_arguments(line, 1, 3, "prefetch AMOUNT [DURATION] [PERCENTAGE%]")
-    no_body(line)
+    plain(line, 1, 3, "prefetch AMOUNT [DURATION] [PERCENTAGE%]")
     amount = count(line.args[0], most=2**31 - 1)
     span, percentage = 60.0, 10
     if len(line.args) > 1:
@@ -134,8 +129,7 @@ class _Stale:
     def of(cls, line: Directive | None) -> "_Stale":
         if line is None:
             return cls()
-        number_of_arguments(line, 0, 2, "serve_stale [DURATION] [immediate|verify]")
-        no_body(line)
+        plain(line, 0, 2, "serve_stale [DURATION] [immediate|verify]")
         seconds, mode = _DEFAULT_STALE, "immediate"
         if line.args:
             seconds = duration(line.args[0], most=float(_LONGEST_TTL))
@@ -147,6 +141,5 @@ class _Stale:
 def _keep_ttl(line: Directive | None) -> bool:
     if line is None:
         return False
-    number_of_arguments(line, 0, 0, "keepttl")
-    no_body(line)
+    plain(line, 0, 0, "keepttl")
     return True

@@ -9,9 +9,9 @@ from corefile.arguments import (
     count,
     duration,
     known_options,
-    no_body,
     number_of_arguments,
     only_once,
+    plain,
     zone,
     zones,
 )
@@ -191,8 +191,7 @@ def _arguments(directive: Directive, name: str, usage: str) -> list[Token]:
     line = directive.option(name)
     if line is None:
         return []
-    number_of_arguments(line, 1, None, usage)
-    no_body(line)
+    plain(line, 1, None, usage)
     return list(line.args)
 
 
@@ -200,8 +199,7 @@ def _flag(directive: Directive, name: str) -> bool:
     line = directive.option(name)
     if line is None:
         return False
-    number_of_arguments(line, 0, 0, name)
-    no_body(line)
+    plain(line, 0, 0, name)
     return True
 
 
@@ -209,8 +207,7 @@ def _one(directive: Directive, name: str, argument: str) -> Token | None:
     line = directive.option(name)
     if line is None:
         return None
-    number_of_arguments(line, 1, 1, f"{name} {argument}")
-    no_body(line)
+    plain(line, 1, 1, f"{name} {argument}")
     return line.args[0]
 
 
@@ -233,8 +230,7 @@ def _rcodes(directive: Directive, name: str) -> tuple[int, ...]:
     known = tuple(code for code in RCODES if name == "next" or code != "NOERROR")
     found = []
     for line in directive.options(name):
-        number_of_arguments(line, 1, None, f"{name} RCODE…")
-        no_body(line)
+        plain(line, 1, None, f"{name} RCODE…")
         found += [RCODES[choice(token, known)] for token in line.args]
     return tuple(dict.fromkeys(found))
 
@@ -242,8 +238,7 @@ def _rcodes(directive: Directive, name: str) -> tuple[int, ...]:
 def _health(line: Directive) -> tuple[float, bool, str]:
     """DURATION [no_rec] [domain NAME]."""
     usage = "health_check DURATION [no_rec] [domain NAME]"
-    number_of_arguments(line, 1, 4, usage)
-    no_body(line)
+    plain(line, 1, 4, usage)
     interval = duration(line.args[0], least=0.001, most=_LONGEST)
     recursion, domain = True, "."
     rest = list(line.args[1:])

@@ -2,15 +2,14 @@
 
 import secrets
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Directive
 from server.compiled import Loop
 from server.parts import Context, Parts
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 0, "loop")
-    no_body(directive)
+    plain(directive, 0, 0, "loop")
     zone = context.block.zones[0] if context.block.zones else "."
     below = "" if zone == "." else zone
     # A name that nobody else asks for, as CoreDNS makes it.

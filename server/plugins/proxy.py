@@ -2,7 +2,7 @@
 
 import attrs
 
-from corefile.arguments import choice, known_options, no_body, number_of_arguments
+from corefile.arguments import choice, known_options, number_of_arguments, plain
 from corefile.directive import Directive
 from corefile.place import CorefileError, CorefileWarning
 from server.parts import Context, Parts
@@ -49,8 +49,7 @@ def _line(line: Directive) -> Directive | None:
 
 
 def _protocol(line: Directive) -> Directive | None:
-    number_of_arguments(line, 1, 2, "protocol dns [force_tcp]")
-    no_body(line)
+    plain(line, 1, 2, "protocol dns [force_tcp]")
     if line.args[0].text != "dns":
         raise CorefileError(
             line.args[0].place, f"the protocol '{line.args[0].text}' is not spoken; dns is"
