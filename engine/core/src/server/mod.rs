@@ -378,12 +378,13 @@ impl Bound {
             thread::Builder::new().name("zoneward-timer".into()).spawn(move || hub.keep_time())?;
         let mut running =
             Running { workers: vec![], timer, wakes: vec![], runtime, accepting: HashMap::new() };
+        let most = forward::poller::most_sockets(self.threads);
         for index in 0..self.threads {
             let wake = Arc::new(wake::event()?);
             running.wakes.push(wake.clone());
             let inbox = self.shared.hub.inbox(index).ok_or(std::io::ErrorKind::NotFound)?;
-            let forwarder = forward::forwarder::Forwarder::new(inbox)?;
-            let worker = udp::Worker { shared: self.shared.clone(), index, wake, forwarder };
+            let forwarder = forward::forwarder::Forwarder::new(inbox, most)?;
+            let worker = udp::Worker { shared: self.shared.clone(), index, wake, forwarder, most };
             let name = format!("zoneward-udp-{index}");
             running.workers.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
         }

@@ -281,6 +281,8 @@ pub struct Worker {
     pub index: usize,
     pub wake: Arc<OwnedFd>,
     pub forwarder: Forwarder,
+    /// Queries that may wait for upstreams.
+    pub most: usize,
 }
 
 fn poll(polled: &mut [libc::pollfd], milliseconds: i32) {
@@ -336,7 +338,7 @@ impl Worker {
         if catch_unwind(AssertUnwindSafe(|| forwarder.turn(is_ready))).is_err() {
             self.shared.panics.fetch_add(1, Ordering::Relaxed);
             let inbox = self.shared.hub.inbox(self.index);
-            if let Some(Ok(anew)) = inbox.map(Forwarder::new) {
+            if let Some(Ok(anew)) = inbox.map(|inbox| Forwarder::new(inbox, self.most)) {
                 self.forwarder = anew;
             }
         }

@@ -35,8 +35,6 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 const PROBE: Duration = Duration::from_secs(1);
 /// Between two rounds over upstreams of which none could be asked.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
-/// Jobs of one thread: each has a socket.
-pub(super) const MOST: usize = 8192;
 /// Wrong replies to one query before it is asked over TCP, which nobody can forge unseen.
 const MOST_FOREIGN: u8 = 3;
 
@@ -80,10 +78,13 @@ pub struct Forwarder {
     pub(super) room: Vec<u8>,
     arriving: Vec<Handle>,
     ready: Vec<u64>,
+    /// Jobs at one time.
+    pub(super) most: usize,
 }
 
 impl Forwarder {
-    pub fn new(inbox: Arc<Inbox>) -> io::Result<Self> {
+    /// `most` jobs at one time: each has a socket.
+    pub fn new(inbox: Arc<Inbox>, most: usize) -> io::Result<Self> {
         let poller = Poller::new()?;
         poller.read(inbox.event(), token::of(token::INBOX, 0, 0))?;
         Ok(Self {
@@ -98,6 +99,7 @@ impl Forwarder {
             room: vec![0; 65_535],
             arriving: vec![],
             ready: vec![],
+            most,
         })
     }
 
@@ -190,7 +192,7 @@ impl Forwarder {
             job.clients.push((handle, ticket));
             return;
         }
-        if self.jobs.len() >= MOST {
+        if self.jobs.len() >= self.most {
             let reason = "more queries wait for upstreams than there can be sockets";
             return handle.0.refuse(rcode::SERVFAIL, None, reason);
         }

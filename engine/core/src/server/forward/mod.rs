@@ -7,7 +7,7 @@ pub mod forwarder;
 mod job;
 pub mod message;
 pub mod policy;
-mod poller;
+pub mod poller;
 mod probe;
 pub mod random;
 mod stream;

@@ -16,6 +16,24 @@ const PORTS: usize = 65_536 - FIRST_PORT;
 /// Ports that are tried by chance before the kernel chooses one.
 const TRIES: usize = 12;
 
+/// Sockets that one of so many threads may have open, and what they leave to connections of
+/// clients and to the rest of the process.
+const MOST_SOCKETS: u64 = 8192;
+const LEAST_SOCKETS: u64 = 64;
+const OTHERS: u64 = 2304;
+
+/// As many sockets as the limit on descriptors allows for one of the `threads`.
+pub fn most_sockets(threads: usize) -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes to a limit of ours; where it does not, it stays 0.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    share(limit.rlim_cur, threads as u64) as usize
+}
+
+fn share(descriptors: u64, threads: u64) -> u64 {
+    (descriptors.saturating_sub(OTHERS) / threads.max(1)).clamp(LEAST_SOCKETS, MOST_SOCKETS)
+}
+
 pub struct Poller {
     epoll: OwnedFd,
     room: Box<[MaybeUninit<libc::epoll_event>; EVENTS]>,
@@ -100,5 +118,18 @@ pub fn stream(to: SocketAddr) -> io::Result<TcpStream> {
     match socket.connect(&SockAddr::from(to)) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
         _ => Ok(socket.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_share_the_descriptors_that_others_leave() {
+        let cases = [(1024, 1, 64), (4304, 2, 1000), (20_000, 2, 8192), (u64::MAX, 64, 8192)];
+        for (descriptors, threads, sockets) in cases {
+            assert_eq!(share(descriptors, threads), sockets);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::rdata::rtype;
-use crate::server::forward::forwarder::{Forwarder, MOST};
+use crate::server::forward::forwarder::Forwarder;
 use crate::server::forward::job::{Job, Link};
 use crate::server::forward::message::Asked;
 use crate::server::forward::upstream::Probing;
@@ -13,7 +13,7 @@ impl Forwarder {
     /// Find out, beside the queries, whether the job's upstream is there.
     pub(super) fn probe(&mut self, job: &Job) {
         let pool = &job.pool;
-        if pool.max_fails == 0 || self.jobs.len() >= MOST {
+        if pool.max_fails == 0 || self.jobs.len() >= self.most {
             return;
         }
         let Some(probing) = Probing::begin(job.target()) else { return };
