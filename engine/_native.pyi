@@ -338,7 +338,7 @@ class ParkedQuery:
     def wire(self) -> bytes: ...
     def proceed(self) -> bytes | None:
         """Run the rest of the chain. The reply's wire, or None when the query was parked
-        again for a later Python stage, which gives the reply through `on_reply`."""
+        again, for a later Python stage or an upstream; the reply comes to `on_reply`."""
     def on_reply(self, callback: Callable[[bytes | None], None]) -> None: ...
     def reply(self, wire: bytes) -> None:
         """Answer; the stages entered before see it. Oversized replies are truncated."""

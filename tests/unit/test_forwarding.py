@@ -418,6 +418,24 @@ def test_round_robin_asks_each_in_turn() -> None:
         assert (len(first.heard), len(second.heard)) == (5, 5)
 
 
+def failing(heard: Heard) -> bytes:
+    return reply_to(heard, rcode=dns.rcode.SERVFAIL).to_wire()
+
+
+def test_the_log_says_whose_failure_it_was() -> None:
+    errors = {"kind": "errors", "prefix": "x: "}
+    with upstream(ADDRESS, failing) as one:
+        with forwarding(errors, stage(one)) as asker:
+            asker.ask("www.example.org.")
+            ((_, line),) = asker.server.drain_log()
+            assert line == "x: SERVFAIL www.example.org. A: the upstream answered so"
+        one.close()
+        with forwarding(errors, stage(one, max_connect_attempts=1)) as asker:
+            asker.ask("www.example.org.")
+            ((_, line),) = asker.server.drain_log()
+            assert line == "x: SERVFAIL www.example.org. A: no upstream answered"
+
+
 # --- life -----------------------------------------------------------------------------
 
 

@@ -138,7 +138,8 @@ impl Parked {
     /// Answer; the first answer counts.
     pub fn reply(&self, wire: &[u8]) {
         if let Some(back) = self.take_back() {
-            self.deliver(back, wire, None);
+            let by_upstream = self.forward().is_some();
+            self.deliver(back, wire, by_upstream.then_some("the upstream answered so"));
         }
     }
 
