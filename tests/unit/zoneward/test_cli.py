@@ -1,12 +1,14 @@
 """The command: spellings, exit codes, one line for what is wrong, never a traceback."""
 
 import io
+import logging as stdlib_logging
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from zoneward import logging
 from zoneward.child import ending
@@ -115,6 +117,8 @@ def test_one_line_whatever_the_error_says() -> None:
 
 def test_a_log_line_is_one_line_and_has_no_traceback() -> None:
     out = io.StringIO()
+    before, root = structlog.get_config(), stdlib_logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     logging.configure("info", stream=out)
     try:
         logging.get("test").error("a\nb\x1b[31m", zone="example.org.", path="/a b")
@@ -124,7 +128,10 @@ def test_a_log_line_is_one_line_and_has_no_traceback() -> None:
             logging.get("test").warning("failed", exc_info=error)
         logging.get("test").debug("not shown")
     finally:
-        logging.configure("info")
+        # Others look at what is printed where nobody has configured anything.
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
     first, second = out.getvalue().splitlines()
     assert first.endswith('error   a\\x0ab\\x1b[31m path="/a b" zone=example.org.')
     assert first[:4].isdecimal()
