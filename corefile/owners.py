@@ -20,6 +20,15 @@ OWNER: Mapping[str, Owner] = {
     "errors": "server",
     "log": "server",
     "whoami": "server",
+    "acl": "server",
+    "any": "server",
+    "cancel": "server",
+    "chaos": "server",
+    "debug": "server",
+    "hosts": "server",
+    "local": "server",
+    "root": "server",
+    "timeouts": "server",
     "cache": "server",
     "loop": "server",
     "forward": "server",
@@ -46,10 +55,10 @@ ZONE_DATA = ("file", "auto", "sign")
 # instead of being offered a similar word.
 ABSENT = frozenset(
     {
-        *("root", "metadata", "geoip", "cancel", "tls", "timeouts", "reload", "nsid", "bufsize"),
-        *("debug", "trace", "pprof", "dnstap", "local", "dns64", "any", "chaos", "loadbalance"),
-        *("tsig", "rewrite", "acl", "header", "dnssec", "minimal", "template"),
-        *("transfer", "hosts", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
+        *("metadata", "geoip", "tls", "reload", "nsid", "bufsize"),
+        *("trace", "pprof", "dnstap", "dns64", "loadbalance", "header", "minimal"),
+        *("tsig", "rewrite", "dnssec", "template"),
+        *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
         *("autopath", "secondary", "etcd", "grpc", "erratic", "view"),
         *("multisocket", "quic", "nomad"),
     }

@@ -364,6 +364,9 @@ class Server:
         extended error."""
     def withdraw(self, chain: str, origin: bytes) -> None:
         """Forget a zone: SERVFAIL with EDE 14 while it is configured."""
+    def refill(self, chain: str, plugin: str, rules: bytes) -> None:
+        """Put others in the place of the rules that `plugin` has in a chain: a JSON array of
+        server/compiledrules.py's Rule. Raises EngineError "config"."""
     def plugin_fd(self) -> int:
         """An eventfd that is readable when `take` has something."""
     def take(self) -> list[ParkedQuery]: ...

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from typing import TypeVar
 
 import attrs
+from msgspec import UNSET
 
 from corefile import Block, Corefile, CorefileError, Directive, block_id
 from corefile.names import zone_name
@@ -14,10 +15,10 @@ from corefile.owners import ZONE_DATA, unknown_directives
 from corefile.place import CorefileWarning, Place
 from corefile.zonedata import configured_zones
 from server.api import Plugin
-from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stage
+from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stage, Timeouts
 from server.loops import Probe, probes
-from server.parts import Consolidation, Context, Parts, Service
-from server.plugins import BUILT_IN, bind
+from server.parts import Consolidation, Context, Parts, Refill, Service
+from server.plugins import BUILT_IN, bind, cancel, timeouts
 from server.plugins.errors import prefix as errors_prefix
 from server.registry import Registry, RegistryError, installed
 
@@ -71,6 +72,9 @@ class Compiled:
     warnings: tuple[CorefileWarning, ...] = ()
     probes: tuple[Probe, ...] = ()
     """What is asked at the start to find loops."""
+    refills: tuple[Refill, ...] = ()
+    debug: bool = False
+    """Whether all is logged."""
 
 
 def check(corefile: Corefile, registry: Registry | None = None) -> list[CorefileError]:
@@ -122,6 +126,9 @@ class _Compiler:
         self._services: dict[Service, None] = {}
         self._consolidations: dict[str, tuple[Consolidation, ...]] = {}
         self._listeners: dict[tuple[str, int], int] = {}
+        self._timeouts: dict[int, Timeouts] = {}
+        self._refills: list[Refill] = []
+        self._debug = False
 
     def run(self) -> Compiled:
         corefile = self._corefile
@@ -140,8 +147,13 @@ class _Compiler:
         config = Config(
             threads=options.threads,
             listeners=tuple(
-                Listener(server=_label(address, port), address=address, port=port)
-                for address, port in self._listeners
+                Listener(
+                    server=_label(address, port),
+                    address=address,
+                    port=port,
+                    timeouts=self._timeouts.get(number, UNSET),
+                )
+                for (address, port), number in self._listeners.items()
             ),
             chains=tuple(chains),
             routes=tuple(routes),
@@ -159,6 +171,8 @@ class _Compiler:
             consolidations=self._consolidations,
             enabled=tuple(dict.fromkeys(self._enabled(routes))),
             warnings=tuple(self._warnings),
+            debug=self._debug,
+            refills=tuple(self._refills),
             probes=probes(config, dict(self._loops())),
         )
 
@@ -186,6 +200,8 @@ class _Compiler:
     def _chain(self, block: Block) -> Chain:
         chain = block_id(block)
         stages: list[Stage] = []
+        udp_size: int | None = None
+        any_class = False
         seen: dict[str, Directive] = {}
         context = Context(block, chain)
         for directive in sorted(
@@ -212,13 +228,24 @@ class _Compiler:
             if parts.consolidations:
                 self._consolidations[errors_prefix(chain)] = parts.consolidations
             self._warnings += parts.warnings
+            self._refills += parts.refills
+            self._debug |= parts.debug
+            any_class |= parts.any_class
+            udp_size = parts.udp_size or udp_size
             answers = isinstance(parts.stage, Answer)
             if parts.stage is not None and not (
                 answers and any(isinstance(stage, Answer) for stage in stages)
             ):
                 stages.append(parts.stage)
         origins = self._collect(lambda: configured_zones(block)) or ()
-        return Chain(id=chain, view=block.view, origins=origins, stages=tuple(stages))
+        return Chain(
+            id=chain,
+            view=block.view,
+            origins=origins,
+            udp_size=UNSET if udp_size is None else udp_size,
+            any_class=any_class,
+            stages=tuple(stages),
+        )
 
     def _parts(self, directive: Directive, context: Context) -> Parts | None:
         setup = BUILT_IN.get(directive.name)
@@ -231,6 +258,7 @@ class _Compiler:
 
     def _python(self, kind: type[Plugin], directive: Directive, context: Context) -> Parts:
         try:
+            most = cancel.limit(context.block)
             plugin = kind.setup(directive, context.block)
             stage = Python(
                 plugin=self._number,
@@ -238,7 +266,7 @@ class _Compiler:
                 types=tuple(int(number) for number in plugin.types),
                 zones=tuple(zone_name(text) for text in plugin.zones),
                 networks=tuple(str(ip_network(text, strict=False)) for text in plugin.networks),
-                deadline_ms=max(1, round(plugin.deadline * 1000)),
+                deadline_ms=max(1, round(min(plugin.deadline, most or math.inf) * 1000)),
                 on_failure=plugin.on_failure,
             )
         except CorefileError:
@@ -258,6 +286,10 @@ class _Compiler:
         except CorefileError:
             addresses = ()  # reported with the directive
         chain = block_id(block)
+        try:
+            patience = timeouts.of(block)
+        except CorefileError:
+            patience = None  # reported with the directive
         for key in block.keys:
             if key.scheme != "dns":
                 self._errors.append(
@@ -270,11 +302,13 @@ class _Compiler:
                 continue
             for address in addresses:
                 listener = self._listeners.setdefault((address, key.port), len(self._listeners))
+                if patience is not None:
+                    self._timeouts.setdefault(listener, patience)
                 yield Route(listener=listener, origin=key.zone, chain=chain)
 
 
 # Lines that add to one another instead of contradicting one another.
-_REPEATABLE = frozenset({"bind", "log", "file", "auto", "sign", "forward", "proxy"})
+_REPEATABLE = frozenset({"acl", "bind", "log", "file", "auto", "sign", "forward", "proxy"})
 
 
 def _label(address: str, port: int) -> str:

@@ -10,6 +10,17 @@ from typing import Literal
 
 import msgspec
 
+from server.compiledrules import Rule
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of TCP connections: for the rest of a query that has begun, for a peer to take a reply,
+    for a query to begin."""
+
+    read_ms: int
+    write_ms: int
+    idle_ms: int
+
 
 class Listener(msgspec.Struct, frozen=True, kw_only=True):
     """One address and port. IPv6 sockets take IPv6 only (IPV6_V6ONLY), so that "0.0.0.0" and
@@ -21,6 +32,7 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     udp: bool = True
     tcp: bool = True
+    timeouts: Timeouts | msgspec.UnsetType = msgspec.UNSET
 
 
 class Metrics(msgspec.Struct, frozen=True, tag_field="kind", tag="metrics"):
@@ -150,26 +162,79 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="loo
     probe: str
 
 
+class Rules(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rules"):
+    """*acl*, *any*, *chaos*, *hosts*, *local*: the first of `rules` that fits decides. `plugin` is
+    the label of what they answer, and the name by which `engine.Server.refill` finds them."""
+
+    plugin: str
+    rules: tuple[Rule, ...]
+
+
+class Minimal(msgspec.Struct, frozen=True, tag_field="kind", tag="minimal"):
+    """*minimal*: replies with an answer lose their other records, but for proofs of denial."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):
+    """*header*: bits of the second word of the reply's header (AA, RA, RD); replies from zones
+    that are signed here pass untouched."""
+
+    set: int
+    clear: int
+
+
+class Nsid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="nsid"):
+    """*nsid*: RFC 5001, for clients that ask and where there is room; hexadecimal."""
+
+    data: str
+
+
+class Shuffle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="shuffle"):
+    """*loadbalance*: A, AAAA and MX RRsets of a reply in an order of chance, addresses within
+    `prefer` (CIDR text) first."""
+
+    prefer: tuple[str, ...] = ()
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
     """*file*, *auto*, *sign*: answer from the zones published to this chain; the longest that
     encloses the query name. If the chain's `origins` hold a longer one that has not been
     published, SERVFAIL with EDE 14 (not ready). If neither holds one, the next stage.
-    `plugin` is the label of these replies in metrics and the log."""
+    `plugin` is the label of these replies in metrics and the log. With `one_for_any`,
+    queries for ANY get one RRset over TCP as they do over UDP (RFC 8482 section 4.1)."""
 
     plugin: str
+    one_for_any: bool = False
 
 
-Stage = Metrics | Errors | Log | Python | Whoami | Forward | Cache | Loop | Answer
+Stage = (
+    Metrics
+    | Errors
+    | Log
+    | Python
+    | Whoami
+    | Forward
+    | Cache
+    | Loop
+    | Rules
+    | Minimal
+    | Header
+    | Nsid
+    | Shuffle
+    | Answer
+)
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """A server block. `id` is `corefile.block_id`, and what `publish` calls it. `origins` are the
     zones that the Corefile names (not those that *auto* finds). `stages` are in their order;
-    a query that passes the last one unanswered is REFUSED."""
+    a query that passes the last one unanswered is REFUSED. `udp_size` is how many octets a reply
+    over UDP has at most; without `any_class`, queries of other classes than IN are REFUSED."""
 
     id: str
     view: str = ""
     origins: tuple[str, ...]
+    udp_size: int | msgspec.UnsetType = msgspec.UNSET
+    any_class: bool = False
     stages: tuple[Stage, ...]
 
 

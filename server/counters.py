@@ -47,13 +47,15 @@ class Sizes(msgspec.Struct, frozen=True):
 
 class Series(msgspec.Struct, frozen=True):
     """What one route counted. Queries that no route took are in a series of their listener whose
-    `zone` is "dropped", if any chain of the listener counts at all."""
+    `zone` is "dropped", if any chain of the listener counts at all. `marks` are decisions of rules
+    by their mark (`server.compiledrules.Mark`)."""
 
     server: str
     zone: str
     view: str
     requests: list[Requests]
     dnssec_ok: int
+    marks: dict[str, int]
     responses: list[Responses]
     duration: Histogram
     request_size: list[Sizes]

@@ -31,7 +31,12 @@ def configure(level: str) -> None:
     handler.setFormatter(Formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(_LEVELS[level])
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """`level` is one of corefile.options.LOG_LEVELS."""
+    logging.getLogger().setLevel(_LEVELS[level])
 
 
 class Formatter(logging.Formatter):

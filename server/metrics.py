@@ -21,6 +21,7 @@ from server.counters import DURATION_BUCKETS, SIZE_BUCKETS, Series, Stats
 from server.http import Response
 from server.metriccaches import CachePlace, caches
 from server.metricforms import buckets
+from server.metricrules import decisions
 from server.metricupstreams import upstreams
 from server.runtime import Tally
 
@@ -72,6 +73,7 @@ class ServerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         snapshot = self._take()
         yield from _queries(snapshot.stats.series)
+        yield from decisions(snapshot.stats.series)
         yield from _process(snapshot)
         yield from _python_plugins(snapshot.plugins)
         yield from upstreams(snapshot.stats.forward)

@@ -1,13 +1,16 @@
 """What one directive of a block compiles to."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 
 from corefile.arguments import Endpoint
-from corefile.directive import Block
+from corefile.directive import Block, Directive
 from corefile.place import CorefileWarning
 from server.compiled import Stage
+from server.compiledrules import Rule
 
 
 @attrs.frozen
@@ -47,13 +50,41 @@ class Consolidation:
 
 
 @attrs.frozen
+class Refill:
+    """Rules of a plugin in a chain that are read from a file again when that changes; looked at
+    `every` so many seconds. `seen` is the file's state when they were read first."""
+
+    chain: str
+    plugin: str
+    path: Path
+    every: float
+    seen: tuple[int, int, int] | None
+    read: Callable[[], tuple[Rule, ...]]
+    """Raises OSError."""
+
+    @staticmethod
+    def state(path: Path) -> tuple[int, int, int] | None:
+        """What changes when a file does; None where there is none."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@attrs.frozen
 class Parts:
-    """A stage of the chain, services of the process, or neither."""
+    """A stage of the chain, services of the process, or neither. `udp_size` and `any_class` are
+    of the chain (`server.compiled.Chain`); `debug` is of the process."""
 
     stage: Stage | None = None
     service: Service | None = None
     consolidations: tuple[Consolidation, ...] = ()
     warnings: tuple[CorefileWarning, ...] = ()
+    udp_size: int | None = None
+    any_class: bool = False
+    debug: bool = False
+    refills: tuple[Refill, ...] = ()
 
 
 @attrs.frozen
@@ -62,3 +93,16 @@ class Context:
 
     block: Block
     chain: str
+
+
+def untouched_where_signed(directive: Directive, block: Block) -> tuple[CorefileWarning, ...]:
+    """What is said of a directive that changes answers, in a block that signs."""
+    if block.directive("sign") is None:
+        return ()
+    return (
+        CorefileWarning(
+            directive.place,
+            f"'{directive.name}' changes no answer of a zone that is signed here: it would be "
+            "bogus",
+        ),
+    )

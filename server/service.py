@@ -20,10 +20,11 @@ from corefile.secrets import resolve
 from server.compile import BlockData, Compiled, compile_corefile
 from server.counters import decode
 from server.http import Handler, HttpServer, Response
-from server.logs import LogDrain
+from server.logs import LogDrain, set_level
 from server.loops import LoopError, look
 from server.notify import NotifyListener
 from server.parts import HealthService, PrometheusService, ReadyService
+from server.refills import Refills
 from server.runtime import PluginError, PluginRuntime
 from server.subscriptions import Subscription, tsig_key
 
@@ -47,6 +48,7 @@ class Service:
         self._engine = engine.Server()
         self._runtime = PluginRuntime(self._engine)
         self._drain = LogDrain(self._engine.drain_log)
+        self._refills = Refills(self._engine.refill)
         self._http: dict[Endpoint, HttpServer] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
@@ -62,6 +64,11 @@ class Service:
     @property
     def options(self) -> Options:
         return self._compiled.options
+
+    @property
+    def log_level(self) -> str:
+        """One of corefile.options.LOG_LEVELS."""
+        return "debug" if self._compiled.debug else self._compiled.options.log_level
 
     def _compile(self) -> Compiled:
         """Raises CorefileError or CompileError."""
@@ -120,6 +127,7 @@ class Service:
         await self._tell_locally()
         await self._listen_for_notify()
         self._follow()
+        await self._refills.follow(compiled.refills)
 
     async def reload(self) -> bool:
         """Take the Corefile in again. A wrong one is refused on the log and what ran before
@@ -326,9 +334,11 @@ class Service:
             )
             raise ServiceError(_bind_problem(error)) from None
         self._compiled = compiled
+        set_level(self.log_level)
         await self._retire(old)
         self._drain.consolidate(compiled.consolidations)
         await self._resubscribe(compiled)
+        await self._refills.follow(compiled.refills)
         await self._serve_http(compiled)
 
     async def _retire(self, compiled: Compiled) -> None:
@@ -367,6 +377,7 @@ class Service:
 
     async def _end(self) -> None:
         await _cancel(list(self._followers.values()))
+        await self._refills.stop()
         if self._notify is not None:
             await self._notify.stop()
         if self._told_locally is not None:

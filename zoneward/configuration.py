@@ -15,6 +15,7 @@ from corefile import Block, Corefile, CorefileError, CorefileWarning, Place
 from corefile.arguments import Endpoint, address
 from corefile.ids import digest
 from corefile.options import Options
+from corefile.paths import base
 from keystore import KeystoreConfig, read_directive
 from signer.config import SignConfig
 from signer.directive import read_sign
@@ -90,10 +91,10 @@ def plan_manager(parsed: Corefile) -> ManagerPlan:
     """Read what is the manager's. Raises CorefileError at the first mistake."""
     path = Path(parsed.path)
     options = Options.of(parsed)
-    found = [(block, compile_block(block, path.parent)) for block in parsed.blocks]
+    found = [(block, compile_block(block, base(block, path.parent))) for block in parsed.blocks]
     specs = [spec for _, spec in found if spec is not None]
     blocks = tuple(
-        attrs.evolve(_plan_block(spec, path.parent), listens=_listens(block))
+        attrs.evolve(_plan_block(spec, base(block, path.parent)), listens=_listens(block))
         for block, spec in found
         if spec is not None
     )

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end_with_parent(given.parent)
         allow_descriptors()
         service = Service(given.conf, dns_port=given.dns_port, environ=dict(os.environ))
-        configure(service.options.log_level)
+        configure(service.log_level)
         service.bind()
         # Under a supervisor, who to be was its decision, and so is what there is to say of it.
         if given.parent is None:

@@ -8,37 +8,57 @@ from collections.abc import Callable, Mapping
 from corefile.directive import Directive
 from server.parts import Context, Parts
 from server.plugins import (
+    acl,
     auto,
     bind,
     cache,
+    cancel,
+    chaos,
+    debug,
     errors,
     file,
     forward,
     health,
+    hosts,
+    local,
     log,
     loop,
     prometheus,
     proxy,
     ready,
+    root,
     sign,
+    timeouts,
     whoami,
+)
+from server.plugins import (
+    any as any_,
 )
 
 Setup = Callable[[Directive, Context], Parts]
 
 BUILT_IN: Mapping[str, Setup] = {
+    "acl": acl.setup,
+    "any": any_.setup,
     "auto": auto.setup,
     "bind": bind.setup,
     "cache": cache.setup,
+    "cancel": cancel.setup,
+    "chaos": chaos.setup,
+    "debug": debug.setup,
     "errors": errors.setup,
     "file": file.setup,
     "forward": forward.setup,
     "health": health.setup,
+    "hosts": hosts.setup,
+    "local": local.setup,
     "log": log.setup,
     "loop": loop.setup,
     "prometheus": prometheus.setup,
     "proxy": proxy.setup,
     "ready": ready.setup,
+    "root": root.setup,
     "sign": sign.setup,
+    "timeouts": timeouts.setup,
     "whoami": whoami.setup,
 }

@@ -9,4 +9,6 @@ from server.parts import Context, Parts
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    return Parts(stage=Answer(plugin="file"))
+    return Parts(
+        stage=Answer(plugin="file", one_for_any=context.block.directive("any") is not None)
+    )

@@ -9,4 +9,6 @@ from server.parts import Context, Parts
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    return Parts(stage=Answer(plugin="sign"))
+    return Parts(
+        stage=Answer(plugin="sign", one_for_any=context.block.directive("any") is not None)
+    )

@@ -65,6 +65,10 @@ impl PyServer {
         self.detached(py, |server| server.withdraw(chain, &origin))
     }
 
+    fn refill(&self, py: Python<'_>, chain: &str, plugin: &str, rules: &[u8]) -> PyResult<()> {
+        self.detached(py, |server| server.refill(chain, plugin, rules))
+    }
+
     fn plugin_fd(&self) -> i32 {
         self.0.plugin_fd()
     }

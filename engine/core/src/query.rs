@@ -41,6 +41,7 @@ pub mod rcode {
 
 pub mod class {
     pub const IN: u16 = 1;
+    pub const ANY: u16 = 255;
 }
 
 /// Bits of the header's second 16-bit word.
@@ -73,6 +74,7 @@ pub struct Query<'a> {
     pub qclass: u16,
     pub edns: Option<Edns>,
     pub has_tsig: bool,
+    options: &'a [u8],
 }
 
 /// Why there is no query to answer.
@@ -134,6 +136,7 @@ impl<'a> Query<'a> {
             qclass: u16_at(wire, at + 2)?,
             edns: None,
             has_tsig: false,
+            options: &[],
         };
         // RFC 1995 section 3: only IXFR brings a record in the authority section.
         if authorities != 0 && (query.qtype != rtype::IXFR || authorities != 1) {
@@ -151,7 +154,7 @@ impl<'a> Query<'a> {
         (at == wire.len()).then_some(query)
     }
 
-    fn take(&mut self, record: &Record<'_>) -> Option<()> {
+    fn take(&mut self, record: &Record<'a>) -> Option<()> {
         // RFC 8945 section 5.1: a TSIG stands last.
         if self.has_tsig {
             return None;
@@ -162,6 +165,7 @@ impl<'a> Query<'a> {
                     return None;
                 }
                 check_options(record.rdata)?;
+                self.options = record.rdata;
                 self.edns = Some(Edns {
                     size: record.class,
                     version: (record.ttl >> 16) as u8,
@@ -199,6 +203,18 @@ impl<'a> Query<'a> {
 
     pub fn wire(&self) -> &'a [u8] {
         self.wire
+    }
+
+    /// Whether an EDNS option with this code is there.
+    pub fn has_option(&self, code: u16) -> bool {
+        let mut rest = self.options;
+        while let (Some(found), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) {
+            if found == code {
+                return true;
+            }
+            rest = rest.get(4 + usize::from(length)..).unwrap_or_default();
+        }
+        false
     }
 
     pub fn dnssec_ok(&self) -> bool {

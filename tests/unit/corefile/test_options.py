@@ -80,7 +80,7 @@ def test_refused_options(line: str, expected: str) -> None:
     ("name", "expected"),
     [
         ("whoamy", "unknown directive 'whoamy'; did you mean 'whoami'?"),
-        ("greater", "unknown directive 'greater'; did you mean 'greeter'?"),
+        ("greetr", "unknown directive 'greetr'; did you mean 'greeter'?"),
         ("grpc", "'grpc' is a directive of CoreDNS that this version of Zoneward does not have"),
         ("threads", "'threads' is a global option; it belongs into the block '{ … }'"),
     ],

@@ -56,6 +56,7 @@ pub struct Writer<'b> {
     edns: Option<bool>,
     extended: Option<ExtendedError>,
     flags: u16,
+    class: u16,
 }
 
 /// A place to go back to when an RRset does not fit.
@@ -95,6 +96,7 @@ impl<'b> Writer<'b> {
             extended,
             // RFC 4035 section 3.1.6: CD is copied.
             flags: bits::QR | query.flags() & (bits::RD | bits::CD),
+            class: class::IN,
         };
         writer.remember(question.len() - 4, HEADER, question.len() - 4);
         writer
@@ -102,6 +104,19 @@ impl<'b> Writer<'b> {
 
     pub fn set_flag(&mut self, bit: u16) {
         self.flags |= bit;
+    }
+
+    /// Of the records that follow.
+    pub fn set_class(&mut self, class: u16) {
+        self.class = class;
+    }
+
+    /// Write a reply again that there is already: with its flags, and with as much room left
+    /// behind the message as its OPT record takes.
+    pub fn replay(&mut self, flags: u16, opt: usize) {
+        self.flags = flags & !bits::RCODE;
+        self.limit = self.out.len().saturating_sub(opt);
+        (self.edns, self.extended) = (None, None);
     }
 
     pub fn is_truncated(&self) -> bool {
@@ -225,7 +240,7 @@ impl<'b> Writer<'b> {
         };
         let mut fixed = [0u8; 10];
         fixed[..2].copy_from_slice(&rtype.to_be_bytes());
-        fixed[2..4].copy_from_slice(&class::IN.to_be_bytes());
+        fixed[2..4].copy_from_slice(&self.class.to_be_bytes());
         fixed[4..8].copy_from_slice(&ttl.to_be_bytes());
         fixed[8..].copy_from_slice(&(rdata.len() as u16).to_be_bytes());
         self.push(&fixed)?;

@@ -10,9 +10,11 @@ use crate::server::config;
 use crate::server::forward::policy::MOST;
 use crate::server::forward::upstream::Registry;
 use crate::server::forward::{Forward, Pool};
+use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
 use crate::server::log::Log;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
+use crate::server::rules::{Guard, Rules};
 use crate::server::stages::{Answer, Errors, Loop, Metrics, Python, Whoami};
 
 /// Raises "config".
@@ -31,6 +33,7 @@ pub fn chain(
         })
     };
     let origins = || config.origins.iter().map(|origin| origin.0.clone()).collect();
+    let guard = || Guard { zones: zones.clone(), origins: origins() };
     let mut stages: Vec<Box<dyn Stage>> = vec![];
     let mut loops = vec![];
     let (mut has_answer, mut counts) = (false, false);
@@ -69,14 +72,32 @@ pub fn chain(
                 loops.push((probe.0.to_string(), seen.clone()));
                 Box::new(Loop { probe: probe.0.clone(), seen })
             }
-            config::Stage::Answer { plugin } => {
+            config::Stage::Rules { plugin, rules } => {
+                Box::new(Rules::new(plugin.clone(), label(plugin), guard(), rules.clone()))
+            }
+            config::Stage::Minimal {} => Box::new(Minimal),
+            config::Stage::Header { set, clear } => {
+                if (set | clear) & !CHANGEABLE != 0 {
+                    return Err(Error::at("config", "header", "bits that can't be changed"));
+                }
+                Box::new(Header { set: *set, clear: *clear, guard: guard() })
+            }
+            config::Stage::Nsid { data } => Box::new(Nsid { data: data.0.clone() }),
+            config::Stage::Shuffle { prefer } => Box::new(Shuffle { prefer: prefer.clone() }),
+            config::Stage::Answer { plugin, one_for_any } => {
                 has_answer = true;
-                Box::new(Answer { label: label(plugin), zones: zones.clone(), origins: origins() })
+                Box::new(Answer {
+                    label: label(plugin),
+                    zones: zones.clone(),
+                    one_for_any: *one_for_any,
+                    origins: origins(),
+                })
             }
         });
     }
     let mut chain = Chain::new(config.id.clone(), config.view.clone(), stages, labels);
     (chain.has_answer, chain.counts, chain.loops) = (has_answer, counts, loops);
+    (chain.udp_size, chain.any_class) = (config.udp_size.max(512), config.any_class);
     Ok(chain)
 }
 
@@ -96,7 +117,9 @@ pub fn cache(config: &config::Chain, before: Option<&Arc<Cache>>) -> Option<Arc<
 /// Who answers from what is here.
 fn local_labels(stages: &[config::Stage]) -> impl Iterator<Item = &str> {
     stages.iter().filter_map(|stage| match stage {
-        config::Stage::Answer { plugin } => Some(plugin.as_str()),
+        config::Stage::Answer { plugin, .. } | config::Stage::Rules { plugin, .. } => {
+            Some(plugin.as_str())
+        }
         config::Stage::Whoami {} => Some("whoami"),
         _ => None,
     })

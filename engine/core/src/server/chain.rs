@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
-use crate::query::{Query, rcode};
+use crate::answer::UDP_SIZE;
+use crate::query::{Query, class, rcode};
 use crate::server::routes::Route;
 
 /// When a query came, read once for a batch of them.
@@ -85,6 +86,11 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Only of a stage of rules.
+    fn rules(&self) -> Option<&crate::server::rules::Rules> {
+        None
+    }
+
     /// Only of a Python stage.
     fn python(&self) -> Option<&crate::server::stages::Python> {
         None
@@ -111,6 +117,10 @@ pub struct Chain {
     pub counts: bool,
     /// The probes of *loop*, and how often they came by.
     pub loops: Vec<(String, Arc<AtomicU32>)>,
+    /// Octets of a reply over UDP at most.
+    pub udp_size: usize,
+    /// Whether queries of other classes than IN are taken.
+    pub any_class: bool,
     leaving: Vec<usize>,
     sending: Vec<usize>,
 }
@@ -127,6 +137,8 @@ impl Chain {
             has_answer: false,
             counts: false,
             loops: vec![],
+            udp_size: UDP_SIZE,
+            any_class: false,
             leaving,
             sending,
         }
@@ -134,7 +146,13 @@ impl Chain {
 
     /// Enter the stages from the one with index `from` on.
     pub fn run(&self, from: usize, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Run {
-        for (index, stage) in self.stages.iter().enumerate().skip(from) {
+        // What no stage is for, none sees.
+        let stages = match exchange.query.qclass {
+            class::IN => &self.stages[..],
+            _ if self.any_class => &self.stages[..],
+            _ => &[],
+        };
+        for (index, stage) in stages.iter().enumerate().skip(from) {
             match stage.enter(exchange, out) {
                 Enter::Next => {}
                 Enter::Answer(length) => return Run::Reply(length, index),

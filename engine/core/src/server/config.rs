@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
+use crate::answer::UDP_SIZE;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::server::rules::config::{Octets, Rule};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +29,24 @@ pub struct Listener {
     pub udp: bool,
     #[serde(default = "yes")]
     pub tcp: bool,
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// Of TCP connections: for the rest of a query that has begun, for a peer to take a reply, for
+/// a query to begin. RFC 7766 section 6.2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    pub read_ms: u64,
+    pub write_ms: u64,
+    pub idle_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { read_ms: 10_000, write_ms: 10_000, idle_ms: 10_000 }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +56,12 @@ pub struct Chain {
     #[serde(default)]
     pub view: String,
     pub origins: Vec<Origin>,
+    /// Octets of a reply over UDP at most.
+    #[serde(default = "udp_size")]
+    pub udp_size: usize,
+    /// Whether queries of other classes than IN are taken.
+    #[serde(default)]
+    pub any_class: bool,
     pub stages: Vec<Stage>,
 }
 
@@ -51,14 +77,42 @@ pub struct Route {
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Stage {
     Metrics {},
-    Errors { prefix: String },
-    Log { names: Vec<Origin>, classes: Vec<LogClass>, format: String },
+    Errors {
+        prefix: String,
+    },
+    Log {
+        names: Vec<Origin>,
+        classes: Vec<LogClass>,
+        format: String,
+    },
     Python(Python),
     Whoami {},
     Forward(Forward),
     Cache(Cache),
-    Loop { probe: Origin },
-    Answer { plugin: String },
+    Loop {
+        probe: Origin,
+    },
+    Rules {
+        plugin: String,
+        rules: Vec<Rule>,
+    },
+    Minimal {},
+    Header {
+        set: u16,
+        clear: u16,
+    },
+    Nsid {
+        data: Octets,
+    },
+    Shuffle {
+        prefer: Vec<Network>,
+    },
+    Answer {
+        plugin: String,
+        /// Queries for ANY get one RRset over TCP too (RFC 8482 section 4.1).
+        #[serde(default)]
+        one_for_any: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -205,6 +259,12 @@ impl TryFrom<String> for Network {
 }
 
 impl Network {
+    /// Whether it is of IPv4; its first and its last address.
+    pub fn range(&self) -> (bool, u128, u128) {
+        let spare = if self.is_ipv4 { !self.mask & u128::from(u32::MAX) } else { !self.mask };
+        (self.is_ipv4, self.address, self.address | spare)
+    }
+
     pub fn contains(&self, address: IpAddr) -> bool {
         let (width, bits) = octets(address.to_canonical());
         (width == 32) == self.is_ipv4 && bits & self.mask == self.address
@@ -216,6 +276,10 @@ fn octets(address: IpAddr) -> (u32, u128) {
         IpAddr::V4(v4) => (32, u128::from(v4.to_bits())),
         IpAddr::V6(v6) => (128, v6.to_bits()),
     }
+}
+
+fn udp_size() -> usize {
+    UDP_SIZE
 }
 
 fn yes() -> bool {

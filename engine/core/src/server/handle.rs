@@ -75,6 +75,7 @@ fn attempt(
         }
     };
     let chain = &*route.chain;
+    let size = if peer.stream { size } else { size.min(chain.udp_size) };
     let mut exchange = Exchange {
         query: &query,
         peer,

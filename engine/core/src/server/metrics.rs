@@ -12,6 +12,7 @@ use crate::query::rcode;
 use crate::rdata::rtype;
 use crate::server::cache::CacheStats;
 use crate::server::forward::upstream::ForwardStats;
+use crate::server::rules::config::Mark;
 
 const TYPES: [(u16, &str); 22] = [
     (rtype::A, "A"),
@@ -82,6 +83,7 @@ struct Shard {
     nanoseconds: Count,
     request_sizes: [SizeCounts; 2],
     response_sizes: [SizeCounts; 2],
+    marks: [Count; Mark::ALL.len()],
 }
 
 /// One query and its reply.
@@ -114,24 +116,40 @@ pub struct Series {
 }
 
 impl Series {
+    /// What a rule that decided is counted as.
+    pub fn mark(&self, shard: usize, mark: Mark) {
+        self.count(shard, |shard| shard.marks[mark as usize].add(1));
+    }
+
     pub fn record(&self, shard: usize, seen: &Observation) {
+        self.count(shard, |shard| shard.record(seen));
+    }
+
+    fn count(&self, shard: usize, count: impl FnOnce(&Shard)) {
         let own = shard < self.shards.len() - 1;
         let _turn = (!own).then(|| self.shared.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(shard) = self.shards.get(shard).or(self.shards.last()) else { return };
+        if let Some(shard) = self.shards.get(shard).or(self.shards.last()) {
+            count(shard);
+        }
+    }
+}
+
+impl Shard {
+    fn record(&self, seen: &Observation) {
         let proto = usize::from(seen.stream);
         let family = usize::from(seen.ipv6);
         let column = TYPES.iter().position(|(number, _)| *number == seen.qtype).unwrap_or(OTHER);
-        shard.requests[proto][family][column].add(1);
+        self.requests[proto][family][column].add(1);
         if seen.dnssec_ok {
-            shard.dnssec_ok.add(1);
+            self.dnssec_ok.add(1);
         }
         let row = usize::from(seen.rcode).min(RCODES - 1);
-        shard.responses[row][seen.label.min(LABELS - 1)].add(1);
+        self.responses[row][seen.label.min(LABELS - 1)].add(1);
         let nanoseconds = seen.duration.as_nanos().min(u128::from(u64::MAX)) as u64;
-        shard.durations[duration_bucket(nanoseconds)].add(1);
-        shard.nanoseconds.add(nanoseconds);
-        shard.request_sizes[proto].add(seen.request_size);
-        shard.response_sizes[proto].add(seen.response_size);
+        self.durations[duration_bucket(nanoseconds)].add(1);
+        self.nanoseconds.add(nanoseconds);
+        self.request_sizes[proto].add(seen.request_size);
+        self.response_sizes[proto].add(seen.response_size);
     }
 }
 
@@ -182,6 +200,7 @@ struct Tally {
     nanoseconds: u64,
     request_sizes: [([u64; SIZES.len() + 1], u64); 2],
     response_sizes: [([u64; SIZES.len() + 1], u64); 2],
+    marks: [u64; Mark::ALL.len()],
 }
 
 impl Tally {
@@ -201,6 +220,7 @@ impl Tally {
                 }
             }
             self.dnssec_ok += shard.dnssec_ok.get();
+            add_up(&mut self.marks, &shard.marks);
             add_up(&mut self.durations, &shard.durations);
             self.nanoseconds += shard.nanoseconds.get();
             for (mine, theirs) in [
@@ -232,6 +252,7 @@ impl Tally {
             zone: zone.to_owned(),
             view: view.to_owned(),
             dnssec_ok: self.dnssec_ok,
+            marks: Mark::ALL.iter().zip(self.marks).map(|((_, name), n)| (*name, n)).collect(),
             duration: Histogram {
                 counts: self.durations.to_vec(),
                 sum: self.nanoseconds as f64 / 1e9,
@@ -302,6 +323,7 @@ pub struct SeriesStats {
     view: String,
     requests: Vec<Requests>,
     dnssec_ok: u64,
+    marks: BTreeMap<&'static str, u64>,
     responses: Vec<Responses>,
     duration: Histogram,
     request_size: Vec<Sizes>,

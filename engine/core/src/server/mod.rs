@@ -7,6 +7,7 @@ pub mod chain;
 pub mod config;
 pub mod forward;
 mod handle;
+mod hooks;
 mod hub;
 mod log;
 mod metrics;
@@ -14,6 +15,7 @@ pub mod parked;
 pub mod reply;
 mod ring;
 mod routes;
+pub mod rules;
 mod sockets;
 mod stages;
 mod tcp;
@@ -190,6 +192,19 @@ impl Server {
         Ok(())
     }
 
+    /// Put others in the place of the rules of a plugin in a chain. Raises "config", also for a
+    /// chain or a plugin that is not configured.
+    pub fn refill(&self, chain: &str, plugin: &str, json: &[u8]) -> Result<()> {
+        let bound = self.inner().bound.as_ref().map(|bound| bound.shared.clone());
+        let state = bound.map(|shared| shared.state.load_full()).unwrap_or_default();
+        let mut chains = state.listeners.iter().flat_map(|listener| listener.routes.chains());
+        let found = chains.find(|one| one.id == chain);
+        let mut stages = found.iter().flat_map(|chain| &chain.stages);
+        let rules = stages.find_map(|stage| stage.rules().filter(|rules| rules.plugin == plugin));
+        let rules = rules.ok_or_else(|| Error::at("config", chain, "no such rules here"))?;
+        rules.refill(json)
+    }
+
     fn zones(&self, chain: &str) -> Result<Arc<ChainZones>> {
         let inner = self.inner();
         let zones = inner.bound.as_ref().and_then(|bound| bound.zones.get(chain));
@@ -302,7 +317,8 @@ impl Bound {
                 counts.then(|| self.series(&listener.server, "dropped", &Chain::default()));
             let door = (listener.address, listener.port);
             let (udp, tcp) = self.open(listener, &old, door)?;
-            listeners.push(Listener { door, udp, tcp, routes, unrouted });
+            let timeouts = listener.timeouts;
+            listeners.push(Listener { door, udp, tcp, timeouts, routes, unrouted });
         }
         Ok(Plan { state: State { listeners }, zones, caches })
     }

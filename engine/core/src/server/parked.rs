@@ -243,12 +243,18 @@ impl Parked {
         self.hub.refresh(Held { packet, peer, clock, route, stage, back }, self.shard);
     }
 
+    /// What the client takes.
+    fn size(&self, query: &Query<'_>) -> usize {
+        let size = limit(query, self.peer.stream);
+        if self.peer.stream { size } else { size.min(self.route.chain.udp_size) }
+    }
+
     fn exchange<'a>(&'a self, query: &'a Query<'a>, reason: Option<&'static str>) -> Exchange<'a> {
         Exchange {
             query,
             peer: self.peer,
             clock: self.clock,
-            size: limit(query, self.peer.stream),
+            size: self.size(query),
             route: &self.route,
             shard: self.shard,
             label: self.route.chain.stages.get(self.stage).map_or(0, |stage| stage.label()),

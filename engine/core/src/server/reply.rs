@@ -24,6 +24,15 @@ impl Record {
         usize::from(self.fixed) + 4
     }
 
+    pub fn start(&self) -> usize {
+        usize::from(self.start)
+    }
+
+    /// `wire` is the message that it was found in.
+    pub fn class(&self, wire: &[u8]) -> u16 {
+        u16_at(wire, usize::from(self.fixed) + 2).unwrap_or(0)
+    }
+
     pub fn rdata(&self) -> Range<usize> {
         usize::from(self.fixed) + 10..usize::from(self.end)
     }

@@ -11,6 +11,7 @@ use crate::name::{Name, NameRef};
 use crate::query::Query;
 use crate::rdata::rtype;
 use crate::server::chain::Chain;
+use crate::server::config::Timeouts;
 use crate::server::metrics::Series;
 use crate::zone::Zone;
 
@@ -30,6 +31,7 @@ pub struct Listener {
     /// One for each query thread; empty without UDP.
     pub udp: Vec<Arc<UdpSocket>>,
     pub tcp: Option<Arc<TcpListener>>,
+    pub timeouts: Timeouts,
     pub routes: Routes,
     /// Counts queries that no route takes.
     pub unrouted: Option<Arc<Series>>,

@@ -135,6 +135,7 @@ impl Stage for Loop {
 pub struct Answer {
     pub label: usize,
     pub zones: Arc<ChainZones>,
+    pub one_for_any: bool,
     /// What the configuration names: without content, it is an error to be asked for it.
     pub origins: HashSet<Name, RandomState>,
 }
@@ -165,7 +166,7 @@ impl Stage for Answer {
             return self.fail(exchange, expired(served, exchange.clock.wall), out);
         }
         exchange.label = self.label;
-        let stream = exchange.peer.stream;
+        let stream = exchange.peer.stream && !self.one_for_any;
         let outcome = answer::answer(&served.zone, query, exchange.size, stream, out);
         Enter::Answer(outcome.length)
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,14 +14,12 @@ use tokio::time::timeout;
 
 use crate::server::callers::Caller;
 use crate::server::chain::Peer;
+use crate::server::config::Timeouts;
 use crate::server::handle::{Handled, STREAM_BUFFER, handle};
 use crate::server::parked::{Back, Held, Respond};
 use crate::server::routes::Door;
 use crate::server::{Shared, clock};
 
-/// RFC 7766 section 6.2.3. A peer that takes longer for a whole query, or to take a reply,
-/// is let go.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Queries of one connection under way or waiting to be sent.
 const IN_FLIGHT: usize = 64;
 /// Octets of replies that one connection may have waiting for its peer to read; more than the
@@ -57,11 +55,16 @@ async fn converse(
     // Without it a reply waits for an acknowledgment; if it can't be set, it does wait.
     let _delayed = stream.set_nodelay(true);
     let local = stream.local_addr().ok().map(|address| address.ip());
+    let state = shared.state.load_full();
+    let listener = state.listeners.iter().find(|listener| listener.door == door);
+    let patience = Patience::of(listener.map(|listener| listener.timeouts).unwrap_or_default());
+    drop(state);
     let (reader, writer) = stream.into_split();
     let (sender, receiver) = unbounded_channel();
-    let writing = tokio::spawn(write(writer, receiver, caller));
+    let writing = tokio::spawn(write(writer, receiver, patience.write, caller));
     // The peer's end of the conversation, or its fault: there is nobody to tell.
-    let _ended = read(reader, Visit { client, local, door }, &shared, sender, &writing).await;
+    let _ended =
+        read(reader, Visit { client, local, door, patience }, &shared, sender, &writing).await;
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +72,23 @@ struct Visit {
     client: SocketAddr,
     local: Option<IpAddr>,
     door: Door,
+    patience: Patience,
+}
+
+/// A peer that takes longer is let go.
+#[derive(Clone, Copy)]
+struct Patience {
+    read: Duration,
+    write: Duration,
+    idle: Duration,
+}
+
+impl Patience {
+    fn of(timeouts: Timeouts) -> Self {
+        let [read, write, idle] =
+            [timeouts.read_ms, timeouts.write_ms, timeouts.idle_ms].map(Duration::from_millis);
+        Self { read, write, idle }
+    }
 }
 
 async fn read(
@@ -83,8 +103,10 @@ async fn read(
     let waiting = Arc::new(Semaphore::new(WAITING));
     let mut out = vec![0; STREAM_BUFFER];
     while !writing.is_finished() {
-        let packet = timeout(PATIENCE, frame(&mut reader)).await??;
-        let Ok(turn) = timeout(PATIENCE, in_flight.clone().acquire_owned()).await? else { break };
+        timeout(visit.patience.idle, reader.fill_buf()).await??;
+        let packet = timeout(visit.patience.read, frame(&mut reader)).await??;
+        let patience = visit.patience.write;
+        let Ok(turn) = timeout(patience, in_flight.clone().acquire_owned()).await? else { break };
         let state = shared.state.load_full();
         let Some(listener) = state.listeners.iter().find(|l| l.door == visit.door) else { break };
         let peer = Peer { client: visit.client, local: visit.local, stream: true };
@@ -100,7 +122,7 @@ async fn read(
             Handled::Reply(length) | Handled::Stale(length, ..) => {
                 // The peer that does not read what it asked for is not read either.
                 let room = waiting.clone().acquire_many_owned(length as u32);
-                let Ok(room) = timeout(PATIENCE, room).await? else { break };
+                let Ok(room) = timeout(patience, room).await? else { break };
                 if sender.send((out[..length].to_vec(), turn, Some(room))).is_err() {
                     break;
                 }
@@ -128,6 +150,7 @@ async fn frame(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
 async fn write(
     mut writer: OwnedWriteHalf,
     mut receiver: UnboundedReceiver<Outgoing>,
+    patience: Duration,
     _connection: Caller,
 ) {
     let mut framed = vec![];
@@ -135,7 +158,7 @@ async fn write(
         framed.clear();
         framed.extend_from_slice(&(reply.len() as u16).to_be_bytes());
         framed.extend_from_slice(&reply);
-        match timeout(PATIENCE, writer.write_all(&framed)).await {
+        match timeout(patience, writer.write_all(&framed)).await {
             Ok(Ok(())) => drop((turn, room)),
             _ => return,
         }

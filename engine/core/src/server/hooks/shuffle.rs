@@ -1,0 +1,158 @@
+//! *loadbalance*: the records of an answer in an order of chance.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use crate::answer::writer::{Owner, Section, Writer};
+use crate::name::Name;
+use crate::query::{Query, rcode};
+use crate::rdata::{self, rtype};
+use crate::server::chain::{Exchange, Stage};
+use crate::server::config::Network;
+use crate::server::forward::random::Random;
+use crate::server::reply::{Record, Reply};
+
+pub struct Shuffle {
+    /// Addresses in one of them come first.
+    pub prefer: Vec<Network>,
+}
+
+thread_local! {
+    static RANDOM: RefCell<Random> = RefCell::default();
+}
+
+fn shuffle<T>(items: &mut [T]) {
+    RANDOM.with_borrow_mut(|random| {
+        for index in (1..items.len()).rev() {
+            items.swap(index, random.below(index + 1));
+        }
+    });
+}
+
+impl Stage for Shuffle {
+    fn leave(&self, exchange: &Exchange<'_>, wire: &mut Vec<u8>) {
+        let Some(reply) = Reply::read(wire) else { return };
+        if reply.rcode() != rcode::NOERROR || reply.records.len() < 2 {
+            return;
+        }
+        let addresses = rrsets(&reply, &[rtype::A, rtype::AAAA]);
+        let exchangers = rrsets(&reply, &[rtype::MX]);
+        let in_other_order = match exchangers.is_empty() {
+            true => None,
+            false => in_order_of_chance(exchange.query, &reply, &exchangers),
+        };
+        match in_other_order {
+            // Its addresses were not looked at: their places are others now.
+            Some(other) => {
+                *wire = other;
+                let addresses = Reply::read(wire).map(|r| rrsets(&r, &[rtype::A, rtype::AAAA]));
+                self.exchange_addresses(&addresses.unwrap_or_default(), wire);
+            }
+            None => self.exchange_addresses(&addresses, wire),
+        }
+    }
+
+    fn has_leave(&self) -> bool {
+        true
+    }
+}
+
+/// RRsets of several records: the places of their rdata, and of the first record.
+struct Rrset {
+    first: usize,
+    rdata: Vec<Range<usize>>,
+}
+
+fn rrsets(reply: &Reply<'_>, types: &[u16]) -> Vec<Rrset> {
+    let owner = |record: &Record| {
+        let mut name = Vec::with_capacity(64);
+        let read = rdata::expand_name(reply.wire(), record.start(), &mut name);
+        name.make_ascii_lowercase();
+        read.ok().map(|_| name)
+    };
+    let mut found: Vec<Rrset> = vec![];
+    let mut open: Option<(&Record, Vec<u8>)> = None;
+    for (index, record) in reply.records.iter().enumerate() {
+        if !types.contains(&record.rtype) {
+            open = None;
+            continue;
+        }
+        let Some(name) = owner(record) else { return vec![] };
+        let goes_on = open.as_ref().is_some_and(|(before, owner)| {
+            (before.section, before.rtype, owner) == (record.section, record.rtype, &name)
+        });
+        match found.last_mut() {
+            Some(rrset) if goes_on => rrset.rdata.push(record.rdata()),
+            _ => found.push(Rrset { first: index, rdata: vec![record.rdata()] }),
+        }
+        open = Some((record, name));
+    }
+    found.retain(|rrset| rrset.rdata.len() > 1);
+    found
+}
+
+impl Shuffle {
+    /// Addresses hold no names: they can change places where they are.
+    fn exchange_addresses(&self, rrsets: &[Rrset], wire: &mut [u8]) {
+        for Rrset { rdata, .. } in rrsets {
+            let length = rdata[0].len();
+            if rdata.iter().any(|range| range.len() != length) {
+                continue;
+            }
+            let mut all: Vec<_> = rdata.iter().map(|range| wire[range.clone()].to_vec()).collect();
+            shuffle(&mut all);
+            if !self.prefer.is_empty() {
+                all.sort_by_key(|octets| !self.is_preferred(octets));
+            }
+            for (range, octets) in rdata.iter().zip(all) {
+                wire[range.clone()].copy_from_slice(&octets);
+            }
+        }
+    }
+
+    fn is_preferred(&self, octets: &[u8]) -> bool {
+        let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+        let address = v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
+        address.is_ok_and(|address| self.prefer.iter().any(|one| one.contains(address)))
+    }
+}
+
+/// The message anew, RRsets of other types as they are: names in rdata are compressed, so that
+/// their records can't change places. None if there is a record that can't be read.
+fn in_order_of_chance(query: &Query<'_>, reply: &Reply<'_>, rrsets: &[Rrset]) -> Option<Vec<u8>> {
+    let mut order: Vec<usize> = (0..reply.records.len()).collect();
+    for rrset in rrsets {
+        shuffle(&mut order[rrset.first..rrset.first + rrset.rdata.len()]);
+    }
+    let wire = reply.wire();
+    let opt = reply.opt.as_ref().map(|opt| &wire[opt.options.start - super::OPT_FIXED..]);
+    let opt = opt.unwrap_or_default();
+    let mut out = vec![0; (2 * wire.len()).clamp(512, usize::from(u16::MAX))];
+    let mut writer = Writer::new(query, out.len(), None, &mut out);
+    writer.replay(reply.flags(), opt.len());
+    for index in order {
+        let record = &reply.records[index];
+        let mut owner = Vec::with_capacity(64);
+        rdata::expand_name(wire, record.start(), &mut owner).ok()?;
+        let (owner, place) = (Name::parse(&owner).ok()?, record.rdata());
+        let data = rdata::decompress(record.rtype, wire, place.start, place.len()).ok()?;
+        writer.section(match record.section {
+            0 => Section::Answer,
+            1 => Section::Authority,
+            _ => Section::Additional,
+        });
+        writer.set_class(record.class(wire));
+        if !writer.record(Owner::Name(&owner), record.rtype, record.ttl, &data) {
+            return None;
+        }
+    }
+    let end = writer.finish(reply.flags() & 15);
+    out.truncate(end);
+    if !opt.is_empty() {
+        out.extend_from_slice(opt);
+        let count = u16::from_be_bytes([out[10], out[11]]) + 1;
+        out[10..12].copy_from_slice(&count.to_be_bytes());
+    }
+    Some(out)
+}

@@ -1,0 +1,31 @@
+"""What *prometheus* shows of decisions by rules: *acl*, *local*."""
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import CounterMetricFamily, Metric
+
+from server.counters import Series
+
+_ACL = {
+    "allowed": "Queries that acl let through.",
+    "blocked": "Queries that acl refused.",
+    "filtered": "Queries that acl gave an empty answer.",
+    "dropped": "Queries that acl did not answer.",
+}
+
+
+def decisions(series: Sequence[Series]) -> Iterator[Metric]:
+    """Named as CoreDNS names them; `zone` is that of the server block."""
+    for mark, text in _ACL.items():
+        family = CounterMetricFamily(
+            f"zoneward_acl_{mark}_requests", text, labels=("server", "zone", "view")
+        )
+        for one in series:
+            if one.marks.get(mark):
+                family.add_metric((one.server, one.zone, one.view), one.marks[mark])
+        yield family
+    yield CounterMetricFamily(
+        "zoneward_local_localhost_requests",
+        "Queries for names that begin with localhost.",
+        value=sum(one.marks.get("localhost", 0) for one in series),
+    )

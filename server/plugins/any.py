@@ -1,0 +1,29 @@
+"""*any*: a small answer to queries for ANY (RFC 8482)."""
+
+import dns.rdatatype
+
+from corefile.arguments import no_body, number_of_arguments
+from corefile.directive import Directive
+from server.compiled import Rules
+from server.compiledrules import IN, Record, Reply, Rule
+from server.parts import Context, Parts
+from server.readers import character_string
+
+_HINFO = character_string("ANY obsoleted") + character_string("See RFC 8482")
+
+# In signed zones one RRset that exists is the answer (section 4.1): `Answer.one_for_any`.
+RULE = Rule(
+    types=(int(dns.rdatatype.ANY),),
+    classes=(IN,),
+    action=Reply(
+        records=(Record(rtype=int(dns.rdatatype.HINFO), ttl=8482, rdata=_HINFO.hex()),),
+        whole=True,
+    ),
+    signed="pass",
+)
+
+
+def setup(directive: Directive, context: Context) -> Parts:
+    number_of_arguments(directive, 0, 0, "any")
+    no_body(directive)
+    return Parts(stage=Rules(plugin="any", rules=(RULE,)))

@@ -1,0 +1,37 @@
+"""*timeouts*: how long peers on TCP may take."""
+
+from corefile.arguments import duration, known_options, no_body, number_of_arguments, only_once
+from corefile.directive import Block, Directive
+from corefile.place import CorefileError
+from server.compiled import Timeouts
+from server.parts import Context, Parts
+
+# Seconds; CoreDNS's defaults and bounds.
+_DEFAULTS = {"read": 3.0, "write": 5.0, "idle": 10.0}
+_LEAST, _MOST = 1.0, 86400.0
+
+
+def setup(directive: Directive, context: Context) -> Parts:
+    number_of_arguments(directive, 0, 0, "timeouts { … }")
+    if not directive.body:
+        raise CorefileError(
+            directive.place, "timeouts: a line is missing; right: read|write|idle DURATION"
+        )
+    only_once(directive, _DEFAULTS)
+    for line in known_options(directive, _DEFAULTS):
+        number_of_arguments(line, 1, 1, f"{line.name} DURATION")
+        no_body(line)
+        duration(line.args[0], least=_LEAST, most=_MOST)
+    return Parts()
+
+
+def of(block: Block) -> Timeouts | None:
+    """None without *timeouts*. Raises CorefileError."""
+    directive = block.directive("timeouts")
+    if directive is None:
+        return None
+    found = {name: round(seconds * 1000) for name, seconds in _DEFAULTS.items()}
+    for line in directive.body or ():
+        if line.name in found and line.args:
+            found[line.name] = round(duration(line.args[0]) * 1000)
+    return Timeouts(read_ms=found["read"], write_ms=found["write"], idle_ms=found["idle"])

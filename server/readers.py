@@ -1,0 +1,41 @@
+"""Readers for arguments that only the server's plugins have."""
+
+import ipaddress
+import socket
+
+import dns.exception
+import dns.rdatatype
+
+from corefile.lexer import Token
+from corefile.place import CorefileError
+
+
+def rdata_type(token: Token) -> int:
+    """A type by its mnemonic or as TYPE123 (RFC 3597 section 5)."""
+    try:
+        return int(dns.rdatatype.from_text(token.text))
+    except (dns.exception.DNSException, ValueError):
+        raise CorefileError(
+            token.place, f"'{token.text}' found where a record type such as A or TXT should be"
+        ) from None
+
+
+def network(token: Token) -> str:
+    """ADDRESS or ADDRESS/LENGTH as canonical CIDR text."""
+    try:
+        return str(ipaddress.ip_network(token.text, strict=False))
+    except ValueError:
+        raise CorefileError(
+            token.place,
+            f"'{token.text}' found where a network such as 192.0.2.0/24 or 2001:db8::/32 should be",
+        ) from None
+
+
+def character_string(text: str) -> bytes:
+    """RFC 1035 section 3.3: at most 255 octets; what is longer is cut, as CoreDNS does."""
+    octets = text.encode()[:255]
+    return bytes([len(octets)]) + octets
+
+
+def hostname() -> str:
+    return socket.gethostname() or "localhost"
