@@ -22,11 +22,16 @@ OWNER: Mapping[str, Owner] = {
     "whoami": "server",
     "acl": "server",
     "any": "server",
+    "bufsize": "server",
     "cancel": "server",
     "chaos": "server",
     "debug": "server",
+    "header": "server",
     "hosts": "server",
+    "loadbalance": "server",
     "local": "server",
+    "minimal": "server",
+    "nsid": "server",
     "root": "server",
     "timeouts": "server",
     "cache": "server",
@@ -55,8 +60,8 @@ ZONE_DATA = ("file", "auto", "sign")
 # instead of being offered a similar word.
 ABSENT = frozenset(
     {
-        *("metadata", "geoip", "tls", "reload", "nsid", "bufsize"),
-        *("trace", "pprof", "dnstap", "dns64", "loadbalance", "header", "minimal"),
+        *("metadata", "geoip", "tls", "reload"),
+        *("trace", "pprof", "dnstap", "dns64"),
         *("tsig", "rewrite", "dnssec", "template"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
         *("autopath", "secondary", "etcd", "grpc", "erratic", "view"),

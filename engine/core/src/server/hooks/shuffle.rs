@@ -40,7 +40,9 @@ impl Stage for Shuffle {
         let exchangers = rrsets(&reply, &[rtype::MX]);
         let in_other_order = match exchangers.is_empty() {
             true => None,
-            false => in_order_of_chance(exchange.query, &reply, &exchangers),
+            // Larger than before, it might not fit any more.
+            false => in_order_of_chance(exchange.query, &reply, &exchangers)
+                .filter(|other| other.len() <= exchange.size.max(wire.len())),
         };
         match in_other_order {
             // Its addresses were not looked at: their places are others now.
@@ -126,7 +128,8 @@ fn in_order_of_chance(query: &Query<'_>, reply: &Reply<'_>, rrsets: &[Rrset]) ->
         shuffle(&mut order[rrset.first..rrset.first + rrset.rdata.len()]);
     }
     let wire = reply.wire();
-    let opt = reply.opt.as_ref().map(|opt| &wire[opt.options.start - super::OPT_FIXED..]);
+    let opt =
+        reply.opt.as_ref().map(|opt| &wire[opt.options.start - super::OPT_FIXED..opt.options.end]);
     let opt = opt.unwrap_or_default();
     let mut out = vec![0; (2 * wire.len()).clamp(512, usize::from(u16::MAX))];
     let mut writer = Writer::new(query, out.len(), None, &mut out);
@@ -155,4 +158,51 @@ fn in_order_of_chance(query: &Query<'_>, reply: &Reply<'_>, rrsets: &[Rrset]) ->
         out[10..12].copy_from_slice(&count.to_be_bytes());
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::query::HEADER;
+    use crate::server::reply::tests::{A, OPT, QUESTION, reply};
+
+    const MX: &[u8] = b"\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x3c\x00\x08\x00\x0a\x03mx1\xc0\x10";
+    const OTHER_MX: &[u8] =
+        b"\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x3c\x00\x08\x00\x14\x03mx2\xc0\x2b";
+
+    fn question() -> Vec<u8> {
+        let mut wire = vec![0; HEADER];
+        wire[5] = 1;
+        wire.extend_from_slice(QUESTION);
+        wire
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_left_alone_or_becomes_a_reply_of_as_many_records(
+            at in 0usize..120, octet: u8, cut in 0usize..20, behind: bool,
+        ) {
+            let parts: &[&[u8]] =
+                if behind { &[MX, OTHER_MX, A, OPT, A] } else { &[MX, OTHER_MX, A, A, OPT] };
+            let mut wire = reply(0x8180, [2, 0, 3], parts);
+            if let Some(place) = wire.get_mut(at) {
+                *place = octet;
+            }
+            wire.truncate(wire.len() - cut);
+            let asked = question();
+            let query = Query::parse(&asked).ok().unwrap();
+            if let Some(read) = Reply::read(&wire) {
+                let other = in_order_of_chance(&query, &read, &rrsets(&read, &[rtype::MX]));
+                if let Some(mut other) = other {
+                    let again = Reply::read(&other).unwrap();
+                    prop_assert_eq!(again.counts(), read.counts());
+                    prop_assert_eq!(again.opt.is_some(), read.opt.is_some());
+                    let addresses = rrsets(&again, &[rtype::A]);
+                    Shuffle { prefer: vec![] }.exchange_addresses(&addresses, &mut other);
+                }
+            }
+        }
+    }
 }
