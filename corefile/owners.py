@@ -23,6 +23,7 @@ OWNER: Mapping[str, Owner] = {
     "acl": "server",
     "any": "server",
     "bufsize": "server",
+    "reload": "server",
     "cancel": "server",
     "chaos": "server",
     "debug": "server",
@@ -60,8 +61,7 @@ ZONE_DATA = ("file", "auto", "sign")
 # instead of being offered a similar word.
 ABSENT = frozenset(
     {
-        *("metadata", "geoip", "tls", "reload"),
-        *("trace", "pprof", "dnstap", "dns64"),
+        *("metadata", "geoip", "tls", "trace", "pprof", "dnstap", "dns64"),
         *("tsig", "rewrite", "dnssec", "template"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
         *("autopath", "secondary", "etcd", "grpc", "erratic", "view"),

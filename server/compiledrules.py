@@ -5,12 +5,28 @@ The first rule that fits decides; what fits none goes on to the next stage. Howe
 and networks there are, the engine looks only at those that may speak of a query.
 """
 
+from enum import IntEnum
 from typing import Literal
 
 import msgspec
 
 IN, CH = 1, 3
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
+
+
+class Type(IntEnum):
+    """Types of the records that rules make. The server starts without dnspython, which knows
+    them all."""
+
+    A = 1
+    NS = 2
+    SOA = 6
+    PTR = 12
+    HINFO = 13
+    TXT = 16
+    AAAA = 28
+    ANY = 255
+
 
 Mark = Literal["allowed", "blocked", "filtered", "dropped", "localhost"]
 

@@ -4,15 +4,14 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
-import dns.rdatatype
 
 from corefile.names import encloses, name_wire, zone_name
-from server.compiledrules import IN, SERVFAIL, Pass, Record, Reply, Rule
+from server.compiledrules import IN, SERVFAIL, Pass, Record, Reply, Rule, Type
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_TYPES = {4: int(dns.rdatatype.A), 6: int(dns.rdatatype.AAAA)}
-_PTR = int(dns.rdatatype.PTR)
+_TYPES = {4: Type.A, 6: Type.AAAA}
+_PTR = Type.PTR
 
 
 @attrs.frozen

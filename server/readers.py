@@ -1,10 +1,10 @@
-"""Readers for arguments that only the server's plugins have."""
+"""Readers for arguments that only the server's plugins have.
+
+The library that knows all types is loaded where one is named: the server starts without it.
+"""
 
 import ipaddress
 import socket
-
-import dns.exception
-import dns.rdatatype
 
 from corefile.lexer import Token
 from corefile.place import CorefileError
@@ -12,6 +12,9 @@ from corefile.place import CorefileError
 
 def rdata_type(token: Token) -> int:
     """A type by its mnemonic or as TYPE123 (RFC 3597 section 5)."""
+    import dns.exception
+    import dns.rdatatype
+
     try:
         return int(dns.rdatatype.from_text(token.text))
     except (dns.exception.DNSException, ValueError):

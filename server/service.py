@@ -8,12 +8,14 @@ import asyncio
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import engine
 from corefile import load
 from corefile.arguments import Endpoint
+from corefile.changes import Watch
 from corefile.link import derive, parse_link
 from corefile.options import Options
 from corefile.secrets import resolve
@@ -41,7 +43,15 @@ class ServiceError(Exception):
 class Service:
     """One server process. Not to be used after `run` returned."""
 
-    def __init__(self, path: str, *, dns_port: int = 53, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        dns_port: int = 53,
+        environ: Mapping[str, str],
+        watches: bool = False,
+    ) -> None:
+        """Raises CorefileError or CompileError. `watches`: *reload* is heeded."""
         self._path = path
         self._dns_port = dns_port
         self._environ = environ
@@ -59,6 +69,8 @@ class Service:
         self._reload_failures = 0
         self._stopping = False
         self._changing = asyncio.Lock()
+        self._watch = Watch(path, dns_port, environ) if watches else None
+        self._watching: asyncio.Task[None] | None = None
         self._compiled = self._compile()
 
     @property
@@ -77,6 +89,8 @@ class Service:
         for warning in (*corefile.warnings, *compiled.warnings):
             _log.warning("%s", warning)
         self._next_plugin += len(compiled.instances)
+        if self._watch is not None:
+            self._watch.follow(corefile, time.monotonic())
         return compiled
 
     def bind(self) -> None:
@@ -128,6 +142,7 @@ class Service:
         await self._listen_for_notify()
         self._follow()
         await self._refills.follow(compiled.refills)
+        self._heed()
 
     async def reload(self) -> bool:
         """Take the Corefile in again. A wrong one is refused on the log and what ran before
@@ -147,12 +162,25 @@ class Service:
             return False
         self._reloads += 1
         _log.info("the Corefile %s is in use", self._path)
+        self._heed()
         try:
             await look(compiled.probes, self._probes_seen)
         except (LoopError, OSError) as error:
             # Each query that comes back ends in SERVFAIL; the others are answered.
             _log.error("%s", error)
         return True
+
+    def _heed(self) -> None:
+        """Look at the Corefile as its *reload* says."""
+        is_looking = self._watching is not None and not self._watching.done()
+        if self._watch is not None and self._watch.due is not None and not is_looking:
+            self._watching = asyncio.create_task(self._look(self._watch))
+
+    async def _look(self, watch: Watch) -> None:
+        while watch.due is not None:
+            await asyncio.sleep(max(0.0, watch.due - time.monotonic()))
+            if await asyncio.to_thread(watch.changed, time.monotonic()):
+                await self.reload()
 
     # --- starting ---
 
@@ -378,6 +406,7 @@ class Service:
     async def _end(self) -> None:
         await _cancel(list(self._followers.values()))
         await self._refills.stop()
+        await _cancel([self._watching] if self._watching is not None else [])
         if self._notify is not None:
             await self._notify.stop()
         if self._told_locally is not None:

@@ -74,7 +74,8 @@ async def _manage(
     stop, hangup = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        loop.add_signal_handler(number, hangup.set)
     manager = Manager(state, plan, database)
     webs = [Web(admin.application(manager), unix_socket(plan.options.admin))]
     if plan.options.metrics is not None:

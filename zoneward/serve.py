@@ -32,7 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         end_with_parent(given.parent)
         allow_descriptors()
-        service = Service(given.conf, dns_port=given.dns_port, environ=dict(os.environ))
+        service = Service(
+            given.conf,
+            dns_port=given.dns_port,
+            environ=dict(os.environ),
+            # A supervisor looks for both sides.
+            watches=given.parent is None,
+        )
         configure(service.log_level)
         service.bind()
         # Under a supervisor, who to be was its decision, and so is what there is to say of it.
@@ -81,7 +87,8 @@ async def _serve(service: Service) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, end)
     loop.add_signal_handler(signal.SIGINT, end)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        loop.add_signal_handler(number, reload)
     await service.run(stop, hurry, lambda: notify("READY=1"))
 
 

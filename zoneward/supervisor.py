@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from corefile.changes import Watch
 from zoneward import logging, welcome
 from zoneward.accounts import accounts, remark
 from zoneward.checking import CorefileRefused, check
@@ -80,6 +81,8 @@ class Supervisor:
         self._server = child("server", "serve", server)
         self._client = AdminClient(options.admin, patience=5.0)
         self._stop = self._hangup = False
+        self._watch = Watch(str(path), dns_port, environ)
+        self._watch.follow(self._checked.corefile, time.monotonic())
         self._ready = False
         self._next_look = 0.0
         self._impatient_at = time.monotonic() + PATIENCE
@@ -92,7 +95,13 @@ class Supervisor:
     def run(self) -> int:
         stay_private()
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in (
+            signal.SIGTERM,
+            signal.SIGINT,
+            signal.SIGHUP,
+            signal.SIGUSR1,
+            signal.SIGCHLD,
+        ):
             signal.signal(number, self._signalled)
         self._manager.start()
         if (self._state.server / "zones").exists():
@@ -109,7 +118,7 @@ class Supervisor:
             self._restart()
             if not self._ready and time.monotonic() >= self._next_look:
                 self._look()
-            if self._hangup:
+            if self._watch.changed(time.monotonic()) or self._hangup:
                 self._hangup = False
                 self._take_up()
             self._tell_server()
@@ -120,7 +129,7 @@ class Supervisor:
     def _signalled(self, number: int, _: FrameType | None) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self._stop = True
-        elif number == signal.SIGHUP:
+        elif number in (signal.SIGHUP, signal.SIGUSR1):
             self._hangup = True
 
     def _sleep(self) -> None:
@@ -132,6 +141,8 @@ class Supervisor:
         ]
         if not self._ready or self._taking_up is not None:
             waits.append(max(0.0, self._next_look - time.monotonic()))
+        if self._watch.due is not None:
+            waits.append(max(0.0, self._watch.due - time.monotonic()))
         select.select([self._woken], [], [], min(waits, default=None))
         self._drain()
 
@@ -192,7 +203,7 @@ class Supervisor:
         return all(row.serial is None for row in report.missing)
 
     def _take_up(self) -> None:
-        """SIGHUP: check both sides, then the manager takes its own up, then the server."""
+        """Check both sides, then the manager takes its own up, then the server."""
         try:
             checked = check(self._path, self._dns_port, self._environ)
         except CorefileRefused as error:
@@ -200,6 +211,7 @@ class Supervisor:
                 _log.error(f"{line}; the configuration before stays in force")
             return
         self._checked = checked
+        self._watch.follow(checked.corefile, time.monotonic())
         self._manager.send(signal.SIGHUP)
         self._taking_up = (checked.plan.digest, time.monotonic() + PATIENCE)
 

@@ -1,11 +1,9 @@
 """*any*: a small answer to queries for ANY (RFC 8482)."""
 
-import dns.rdatatype
-
 from corefile.arguments import no_body, number_of_arguments
 from corefile.directive import Directive
 from server.compiled import Rules
-from server.compiledrules import IN, Record, Reply, Rule
+from server.compiledrules import IN, Record, Reply, Rule, Type
 from server.parts import Context, Parts
 from server.readers import character_string
 
@@ -13,10 +11,10 @@ _HINFO = character_string("ANY obsoleted") + character_string("See RFC 8482")
 
 # In signed zones one RRset that exists is the answer (section 4.1): `Answer.one_for_any`.
 RULE = Rule(
-    types=(int(dns.rdatatype.ANY),),
+    types=(Type.ANY,),
     classes=(IN,),
     action=Reply(
-        records=(Record(rtype=int(dns.rdatatype.HINFO), ttl=8482, rdata=_HINFO.hex()),),
+        records=(Record(rtype=Type.HINFO, ttl=8482, rdata=_HINFO.hex()),),
         whole=True,
     ),
     signed="pass",

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-import dns.rdatatype
-
 import engine
 from corefile.arguments import no_body
 from corefile.directive import Directive
 from server.compiled import Rules
-from server.compiledrules import CH, Record, Reply, Rule
+from server.compiledrules import CH, Record, Reply, Rule, Type
 from server.parts import Context, Parts
 from server.readers import character_string, hostname
 
@@ -29,12 +27,11 @@ def setup(directive: Directive, context: Context) -> Parts:
 
 def _rule(names: tuple[str, ...], texts: Sequence[str]) -> Rule:
     records = tuple(
-        Record(rtype=int(dns.rdatatype.TXT), ttl=0, rdata=character_string(text).hex())
-        for text in texts
+        Record(rtype=Type.TXT, ttl=0, rdata=character_string(text).hex()) for text in texts
     )
     return Rule(
         names=names,
         classes=(CH,),
-        types=(int(dns.rdatatype.TXT),),
+        types=(Type.TXT,),
         action=Reply(records=records, whole=True),
     )

@@ -3,13 +3,11 @@
 import struct
 from ipaddress import ip_address
 
-import dns.rdatatype
-
 from corefile.arguments import no_body, number_of_arguments
 from corefile.directive import Directive
 from corefile.names import name_wire
 from server.compiled import Rules
-from server.compiledrules import IN, NXDOMAIN, Mark, Record, Reply, Rule
+from server.compiledrules import IN, NXDOMAIN, Mark, Record, Reply, Rule, Type
 from server.parts import Context, Parts
 
 _TTL = 604800
@@ -17,19 +15,19 @@ _REVERSE = ("0.in-addr.arpa.", "127.in-addr.arpa.", "255.in-addr.arpa.")
 _LOCALHOST = name_wire("localhost.")
 
 
-def _record(kind: dns.rdatatype.RdataType, rdata: bytes, owner: str | None = None) -> Record:
-    return Record(rtype=int(kind), ttl=_TTL, rdata=rdata.hex(), owner=owner)
+def _record(kind: Type, rdata: bytes, owner: str | None = None) -> Record:
+    return Record(rtype=kind, ttl=_TTL, rdata=rdata.hex(), owner=owner)
 
 
 def _soa(owner: str | None = None) -> Record:
     numbers = struct.pack("!5I", 1, 0, 0, 0, _TTL)
-    return _record(dns.rdatatype.SOA, _LOCALHOST + name_wire("root.localhost.") + numbers, owner)
+    return _record(Type.SOA, _LOCALHOST + name_wire("root.localhost.") + numbers, owner)
 
 
-_A = _record(dns.rdatatype.A, ip_address("127.0.0.1").packed)
-_AAAA = _record(dns.rdatatype.AAAA, ip_address("::1").packed)
-_NS = _record(dns.rdatatype.NS, _LOCALHOST)
-_PTR = _record(dns.rdatatype.PTR, _LOCALHOST)
+_A = _record(Type.A, ip_address("127.0.0.1").packed)
+_AAAA = _record(Type.AAAA, ip_address("::1").packed)
+_NS = _record(Type.NS, _LOCALHOST)
+_PTR = _record(Type.PTR, _LOCALHOST)
 
 
 def _rule(

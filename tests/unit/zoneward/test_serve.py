@@ -14,6 +14,7 @@ import dns.query
 import dns.rcode
 import pytest
 from fakemanager import LINK, zone
+from house import until
 
 import corefile
 from corefile import block_id
@@ -140,6 +141,30 @@ def test_a_wrong_corefile_does_not_end_a_running_server(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=20)
     assert "Corefile:2:2: unknown directive 'whaomi'; did you mean 'whoami'?" in errors
     assert "Traceback" not in errors
+
+
+def test_a_changed_corefile_is_taken_in(tmp_path: Path) -> None:
+    port = free_port()
+    text = f".:{port} {{\n bind {ADDRESS}\n reload 2s 1s\n chaos NAME\n}}\n"
+    (tmp_path / "Corefile").write_text(text.replace("NAME", "CoreDNS-001"))
+    process = serve(tmp_path)
+    query = dns.message.make_query("version.bind", "TXT", "CH")
+
+    def version() -> str:
+        reply = dns.query.udp(query, ADDRESS, timeout=1, port=port)
+        return reply.answer[0][0].to_text()
+
+    try:
+        ask(port)
+        assert version() == '"CoreDNS-001"'
+        (tmp_path / "Corefile").write_text(text.replace("NAME", "CoreDNS-002"))
+        until(lambda: version() == '"CoreDNS-002"', 10, "the change is seen")
+        (tmp_path / "Corefile").write_text(text.replace("NAME", "CoreDNS-003"))
+        process.send_signal(signal.SIGUSR1)
+        until(lambda: version() == '"CoreDNS-003"', 10, "the signal is heard")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 @pytest.mark.parametrize(
