@@ -1,10 +1,13 @@
 """Zone names as text: checked, lower case, absolute, escaped as RFC 1035 section 5.1 says."""
 
 import hashlib
+import re
 
 # A component of a path has at most 255 octets; ordinary names at most 253.
 _LONGEST_DIRECTORY = 253
 _SPECIAL = frozenset('"().;\\@$')
+# Names without anything special, which most are.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 
 def zone_name(text: str) -> str:
@@ -23,6 +26,8 @@ def zone_name(text: str) -> str:
     length = sum(len(label) + 1 for label in labels) + 1
     if length > 255:
         raise ValueError(f"'{text}' takes {length} octets; at most 255 are allowed")
+    if _PLAIN.fullmatch(text):
+        return text.lower().removesuffix(".") + "."
     return "".join(_label_text(label) + "." for label in labels)
 
 
@@ -74,6 +79,8 @@ def directory_name(zone: str) -> str:
 
 
 def _labels(text: str) -> list[bytes]:
+    if _PLAIN.fullmatch(text):
+        return [plain.encode() for plain in text.removesuffix(".").split(".")]
     labels, label = [], bytearray()
     at = 0
     while at < len(text):
