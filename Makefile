@@ -12,7 +12,7 @@ JOBS   ?= 4
 FUZZ_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check format lint types contracts rust unit fuzz peers live test bench lock clean
+.PHONY: help build run check format lint types contracts rust unit fuzz peers live test bench lock proto clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -76,6 +76,10 @@ bench: build peers ## speed and memory beside the peers, in one run
 lock: ## resolve the Python dependencies anew
 	$(PYTHON) -m venv $(VENV)/.lock && $(VENV)/.lock/bin/pip install --quiet pip-tools
 	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/.lock/bin/python tools/lock.py requirements.lock
+
+proto: ## write the messages of etcd's API anew, from zones/etcd/rpc.proto
+	$(PYTHON) -m venv $(VENV)/.proto && $(VENV)/.proto/bin/pip install --quiet grpcio-tools
+	$(VENV)/.proto/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. zones/etcd/rpc.proto
 
 clean:
 	rm -rf $(VENV) engine/target engine/_native*.so

@@ -12,6 +12,7 @@ Owner = Literal["manager", "server"]
 OWNER: Mapping[str, Owner] = {
     "file": "manager",
     "auto": "manager",
+    "etcd": "manager",
     "sign": "manager",
     "bind": "server",
     "ready": "server",
@@ -55,7 +56,7 @@ GLOBALS: Mapping[str, Owner | Literal["both"]] = {
 }
 
 # Directives whose presence says that a block serves zones which the manager provides.
-ZONE_DATA = ("file", "auto", "sign")
+ZONE_DATA = ("file", "auto", "etcd", "sign")
 
 # CoreDNS's directives that this version does not have; named so that its users are told so
 # instead of being offered a similar word.
@@ -64,7 +65,7 @@ ABSENT = frozenset(
         *("metadata", "geoip", "tls", "trace", "pprof", "dnstap", "dns64"),
         *("tsig", "rewrite", "dnssec", "template"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
-        *("autopath", "secondary", "etcd", "grpc", "erratic", "view"),
+        *("autopath", "secondary", "grpc", "erratic", "view"),
         *("multisocket", "quic", "nomad"),
     }
 )

@@ -308,7 +308,7 @@ class _Compiler:
 
 
 # Lines that add to one another instead of contradicting one another.
-_REPEATABLE = frozenset({"acl", "bind", "log", "file", "auto", "sign", "forward", "proxy"})
+_REPEATABLE = frozenset({"acl", "bind", "log", "file", "auto", "etcd", "sign", "forward", "proxy"})
 
 
 def _label(address: str, port: int) -> str:

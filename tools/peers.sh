@@ -5,7 +5,8 @@
 set -eu
 
 packages="unbound bind9 bind9-utils bind9-dnsutils knot knot-dnsutils knot-dnssecutils nsd
-ldnsutils dnsperf pdns-server pdns-backend-sqlite3 libnet-epp-perl"
+ldnsutils dnsperf pdns-server pdns-backend-sqlite3 libnet-epp-perl etcd-server
+etcd-client"
 
 missing=
 for package in $packages; do

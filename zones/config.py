@@ -1,4 +1,4 @@
-"""*file* and *auto*, read: which zones a block loads, from where, how often looked at."""
+"""*file*, *auto* and *etcd*, read: which zones a block loads, from where, how often looked at."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from corefile.arguments import (
 )
 from corefile.arguments import zones as zone_arguments
 from zones.auto import DEFAULT_PATTERN, DEFAULT_TEMPLATE, AutoDirectory
+from zones.etcd.config import EtcdConfig, read_etcd
 
 # CoreDNS's default for both directives, in seconds.
 DEFAULT_RELOAD = 60.0
@@ -31,6 +32,38 @@ class ZoneSpec:
     reload: float | None
     place: Place = attrs.field(eq=False)
 
+    @property
+    def where(self) -> str:
+        """The source, for a person."""
+        return str(self.path)
+
+    @property
+    def volatile(self) -> bool:
+        """Whether its names come and go by themselves."""
+        return False
+
+
+@attrs.frozen
+class EtcdZone:
+    """A zone whose content is in etcd."""
+
+    origin: dns.name.Name
+    config: EtcdConfig
+    place: Place = attrs.field(eq=False)
+
+    @property
+    def where(self) -> str:
+        """The source, for a person."""
+        return self.config.where(self.origin)
+
+    @property
+    def volatile(self) -> bool:
+        """Whether its names come and go by themselves."""
+        return self.config.layout == "skydns"
+
+
+AnyZone = ZoneSpec | EtcdZone
+
 
 @attrs.frozen
 class BlockSpec:
@@ -38,8 +71,10 @@ class BlockSpec:
 
     id: str
     origins: tuple[dns.name.Name, ...]
-    zones: tuple[ZoneSpec, ...]
+    zones: tuple[AnyZone, ...]
     autos: tuple[AutoDirectory, ...]
+    #: Those that hold whole zones, of which only etcd knows the names.
+    etcds: tuple[EtcdConfig, ...]
     sign: Directive | None
     place: Place = attrs.field(eq=False)
     warnings: tuple[CorefileWarning, ...] = attrs.field(default=(), eq=False)
@@ -49,19 +84,20 @@ def compile_block(block: Block, directory: Path) -> BlockSpec | None:
     """Read a block's zone sources; None where it has none. Relative paths count from
     `directory`, the Corefile's. Raises CorefileError."""
     origins = tuple(dns.name.from_text(zone) for zone in block.zones)
-    zones: dict[dns.name.Name, ZoneSpec] = {}
+    zones: dict[dns.name.Name, AnyZone] = {}
     autos: list[AutoDirectory] = []
+    etcds: list[EtcdConfig] = []
     warnings: list[CorefileWarning] = []
     for directive in block.directives:
         if directive.name == "file":
             for spec in _file(directive, block, directory, warnings):
-                if spec.origin in zones:
-                    raise CorefileError(
-                        directive.place,
-                        f"{spec.origin} is already loaded from {zones[spec.origin].path} "
-                        f"at {zones[spec.origin].place}; one file a zone",
-                    )
-                zones[spec.origin] = spec
+                _add(zones, spec, directive)
+        elif directive.name == "etcd":
+            config = read_etcd(directive, block, directory, warnings)
+            if config.layout == "zonefile":
+                etcds.append(config)
+            for origin in config.origins if config.layout == "skydns" else ():
+                _add(zones, EtcdZone(origin, config, directive.place), directive)
         elif directive.name == "auto":
             autos.append(_auto(directive, block, directory, warnings))
     signs = list(block.all("sign"))
@@ -69,17 +105,28 @@ def compile_block(block: Block, directory: Path) -> BlockSpec | None:
         raise CorefileError(
             signs[1].place, f"'sign' is given a second time; the first is at {signs[0].place}"
         )
-    if not (zones or autos or signs):
+    if not (zones or autos or etcds or signs):
         return None
     return BlockSpec(
         id=block_id(block),
         origins=origins,
         zones=tuple(zones.values()),
         autos=tuple(autos),
+        etcds=tuple(etcds),
         sign=signs[0] if signs else None,
         place=block.place,
         warnings=tuple(warnings),
     )
+
+
+def _add(zones: dict[dns.name.Name, AnyZone], spec: AnyZone, directive: Directive) -> None:
+    other = zones.setdefault(spec.origin, spec)
+    if other is not spec:
+        raise CorefileError(
+            directive.place,
+            f"{spec.origin} is already loaded from {other.where} at {other.place}; one source a "
+            "zone",
+        )
 
 
 def _file(

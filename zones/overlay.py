@@ -13,7 +13,8 @@ import dns.rdataclass
 import dns.rdatatype
 
 import engine
-from zones.source import Hint, Source
+from zones.increment import Increment
+from zones.source import Followed, Hint, Source, Standing
 
 #: Zone-file text of the records to add to a zone, with absolute names; empty for none.
 Lay = Callable[[engine.Zone], str]
@@ -40,6 +41,18 @@ class OverlaidSource:
 
     def changes(self) -> AsyncIterator[Hint]:
         return self._inner.changes()
+
+    async def increment(self, base: engine.Zone) -> Increment | None:
+        """Never: what is laid on top may be different wherever it is."""
+        del base
+        return None
+
+    def taken(self) -> None:
+        if isinstance(self._inner, Followed):
+            self._inner.taken()
+
+    def standing(self) -> Standing | None:
+        return self._inner.standing() if isinstance(self._inner, Followed) else None
 
 
 def overlaid(zone: engine.Zone, text: str) -> engine.Zone:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 import dns.name
 
 import engine
+from zones.increment import Increment
 
 
 class SourceError(Exception):
@@ -44,3 +45,35 @@ class Source(Protocol):
     def changes(self) -> AsyncIterator[Hint]:
         """Hints that `load` may give something else than last time, without end."""
         ...
+
+
+@attrs.frozen
+class Standing:
+    """How far a followed source has come. `revision` is that of what is served; `behind` is how
+    old it may be, in seconds, None while nothing was heard; `problem`: why it may be older than
+    it should; `left_out` counts entries that are not served, `examples` names some; `notes` are
+    lines about what is served otherwise than one might think."""
+
+    revision: int | None
+    behind: float | None
+    problem: str | None
+    entries: int
+    left_out: int
+    examples: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Followed(Protocol):
+    """A source that knows what has changed, so that a change costs what it touches."""
+
+    async def increment(self, base: engine.Zone) -> Increment | None:
+        """What the source has now where it may differ from `base`, which is served; None where
+        the whole has to be loaded. Raises SourceError."""
+        ...
+
+    def taken(self) -> None:
+        """What `load` or `increment` gave last is served now."""
+        ...
+
+    def standing(self) -> Standing | None: ...

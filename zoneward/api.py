@@ -14,6 +14,21 @@ from signer.status import KeyStatus, ZoneStatus
 LARGEST_BODY = 64 * 1024
 
 
+class Followed(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a source that is followed has come (etcd). `revision` is that of what is served,
+    `behind` how old it may be, in seconds; `problem`: why it may be older than it should.
+    `left_out` entries are not served; `examples` names some and says why; `notes` say what is
+    served otherwise than one might think."""
+
+    revision: int | None
+    behind: float | None
+    problem: str | None
+    entries: int
+    left_out: int
+    examples: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
 class ZoneRow(msgspec.Struct, frozen=True, kw_only=True):
     """One zone in one block. `problem` is why what is served may not be what the source has."""
 
@@ -29,6 +44,7 @@ class ZoneRow(msgspec.Struct, frozen=True, kw_only=True):
     signed_rrsets: int
     problem: str | None
     signing: ZoneStatus | None
+    followed: Followed | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,8 @@ from keystore import KeystoreConfig, read_directive
 from signer.config import SignConfig
 from signer.directive import read_sign
 from zones.auto import AutoDirectory
-from zones.config import BlockSpec, ZoneSpec, compile_block
+from zones.config import AnyZone, BlockSpec, EtcdZone, ZoneSpec, compile_block
+from zones.etcd.config import EtcdConfig
 
 
 @attrs.frozen
@@ -29,8 +30,9 @@ class BlockPlan:
     zones are served as they are; `sign_origins` are those that it is for."""
 
     id: str
-    zones: tuple[ZoneSpec, ...]
+    zones: tuple[AnyZone, ...]
     autos: tuple[AutoDirectory, ...]
+    etcds: tuple[EtcdConfig, ...]
     sign: SignConfig | None
     sign_origins: tuple[dns.name.Name, ...]
     place: Place = attrs.field(eq=False)
@@ -42,7 +44,8 @@ class BlockPlan:
         if self.sign is None:
             return None
         named = origin in self.sign_origins
-        below = bool(self.autos) and any(origin.is_subdomain(top) for top in self.sign_origins)
+        found = bool(self.autos or self.etcds)
+        below = found and any(origin.is_subdomain(top) for top in self.sign_origins)
         return self.sign if named or below else None
 
 
@@ -121,23 +124,32 @@ def _listens(block: Block) -> tuple[tuple[str, int], ...]:
 def _plan_block(spec: BlockSpec, directory: Path) -> BlockPlan:
     zones = {zone.origin: zone for zone in spec.zones}
     if spec.sign is None:
-        return BlockPlan(spec.id, spec.zones, spec.autos, None, (), spec.place)
+        return BlockPlan(spec.id, spec.zones, spec.autos, spec.etcds, None, (), spec.place)
     sign = read_sign(spec.sign, directory)
     origins = sign.zones or spec.origins
     if sign.database_file is not None:
         # CoreDNS's pair `sign DBFILE` and `file DBFILE.signed`: sign the one, and what the
         # other would hold is served from here.
         for origin in origins:
-            reload = zones[origin].reload if origin in zones else None
+            other = zones.get(origin)
+            if isinstance(other, EtcdZone):
+                raise CorefileError(
+                    spec.sign.place,
+                    f"sign: {origin} is loaded from {other.where} at {other.place}; leave out "
+                    "DBFILE: a bare `sign` signs it",
+                )
+            reload = None if other is None else other.reload
             zones[origin] = ZoneSpec(origin, sign.database_file, reload or 60.0, spec.sign.place)
     unknown = [origin for origin in origins if origin not in zones]
-    if unknown and not spec.autos:
+    if unknown and not (spec.autos or spec.etcds):
         raise CorefileError(
             spec.sign.place,
             f"sign: nothing in this block loads {unknown[0]}; right: sign DBFILE, or "
             "`file DBFILE` beside it",
         )
-    return BlockPlan(spec.id, tuple(zones.values()), spec.autos, sign, origins, spec.place)
+    return BlockPlan(
+        spec.id, tuple(zones.values()), spec.autos, spec.etcds, sign, origins, spec.place
+    )
 
 
 def shared(sign: SignConfig | None) -> SignConfig | None:

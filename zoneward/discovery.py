@@ -1,9 +1,10 @@
-"""Which zones there are to be, by a plan and the directories of *auto*, which are watched."""
+"""Which zones there are to be: by a plan, the directories of *auto*, which are watched, and what
+*etcd* has where it holds whole zones."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import dns.name
 
 from signer.config import SignConfig
 from zones.auto import AutoDirectory, Found, Listing
-from zones.config import ZoneSpec
+from zones.config import AnyZone, EtcdZone, ZoneSpec
+from zones.etcd.config import EtcdConfig
 from zones.source import SourceError
 from zones.watch import DirectoryWatch
 from zoneward import logging
@@ -32,28 +34,31 @@ class Wanted:
 
 
 class Discovery:
-    """`known` has what a block's catalog lists, `running` how its zones run now. `changed` is
-    called, on the loop, when a watched directory has others; its task is waited for."""
+    """`known` has what a block's catalog lists, `running` how its zones run now, `in_etcd` the
+    zones that a block's *etcd* holds whole (it may raise SourceError). `changed` is called, on
+    the loop, when a watched directory has others; its task is waited for."""
 
     def __init__(
         self,
         executor: Executor,
         watch: DirectoryWatch,
         known: Callable[[str], set[dns.name.Name]],
-        running: Callable[[str], Mapping[dns.name.Name, ZoneSpec]],
+        running: Callable[[str], Mapping[dns.name.Name, AnyZone]],
+        in_etcd: Callable[[str, EtcdConfig], Awaitable[tuple[dns.name.Name, ...]]],
         changed: Callable[[], asyncio.Task[None]],
     ) -> None:
         self._executor = executor
         self._watch = watch
         self._known = known
         self._running = running
+        self._in_etcd = in_etcd
         self._changed = changed
         self._listed: dict[AutoDirectory, Listing] = {}
         self._followers: dict[tuple[str, AutoDirectory], asyncio.Task[None]] = {}
 
     async def find(self, plan: ManagerPlan) -> Wanted:
         """Look now. What can't be had is said and left as it is."""
-        variants: dict[dns.name.Name, list[tuple[str, ZoneSpec]]] = {}
+        variants: dict[dns.name.Name, list[tuple[str, AnyZone]]] = {}
         signs: dict[dns.name.Name, SignConfig | None] = {}
         members: dict[str, frozenset[dns.name.Name]] = {}
         for block in plan.blocks:
@@ -78,7 +83,7 @@ class Discovery:
         }
         return Wanted(groups, members)
 
-    async def _specs(self, block: BlockPlan) -> tuple[list[ZoneSpec], set[dns.name.Name]]:
+    async def _specs(self, block: BlockPlan) -> tuple[list[AnyZone], set[dns.name.Name]]:
         specs = {spec.origin: spec for spec in block.zones}
         kept: set[dns.name.Name] = set()
         for auto in block.autos:
@@ -86,17 +91,30 @@ class Discovery:
                 found = await self._look(auto)
             except SourceError as error:
                 _log.error(f"auto: {error}; its zones stay as they are", block=block.id)
-                known = self._known(block.id) - specs.keys()
-                now = self._running(block.id)
-                running = {origin: now[origin] for origin in known if origin in now}
-                specs.update(running)
-                kept |= known - running.keys()
+                kept |= self._stay(block, specs)
                 continue
             for line in found.passed_over:
                 _log.warning(f"auto: passed over {line}", block=block.id)
             for origin, path in found.zones.items():
                 specs.setdefault(origin, _auto_spec(origin, path, auto, block))
+        for config in block.etcds:
+            try:
+                origins = await self._in_etcd(block.id, config)
+            except SourceError as error:
+                _log.error(f"{error}; its zones stay as they are", block=block.id)
+                kept |= self._stay(block, specs)
+                continue
+            for origin in origins:
+                specs.setdefault(origin, EtcdZone(origin, config, block.place))
         return list(specs.values()), kept
+
+    def _stay(self, block: BlockPlan, specs: dict[dns.name.Name, AnyZone]) -> set[dns.name.Name]:
+        """Leave what runs in `specs`; what the catalog lists beside that."""
+        known = self._known(block.id) - specs.keys()
+        now = self._running(block.id)
+        running = {origin: now[origin] for origin in known if origin in now}
+        specs.update(running)
+        return known - running.keys()
 
     async def _look(self, auto: AutoDirectory) -> Found:
         """Raises SourceError; the directory is then looked at again."""

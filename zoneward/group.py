@@ -15,7 +15,7 @@ from keystore import KeystoreError
 from signer.config import SignConfig
 from signer.service import ZoneSigner
 from signer.state import StateError
-from zones.config import ZoneSpec
+from zones.config import AnyZone
 from zoneward import logging
 from zoneward.refusal import one_line
 from zoneward.zonetask import ZoneTask
@@ -43,8 +43,15 @@ class GroupPlan:
     where `sign` is None). Equal plans need no restart."""
 
     origin: dns.name.Name
-    variants: tuple[tuple[str, ZoneSpec], ...]
+    variants: tuple[tuple[str, AnyZone], ...]
     sign: SignConfig | None
+
+    @property
+    def signing(self) -> SignConfig | None:
+        """As `sign`, but for the content guard, which is not for names that come and go."""
+        if self.sign is None or not any(spec.volatile for _, spec in self.variants):
+            return self.sign
+        return attrs.evolve(self.sign, policy=attrs.evolve(self.sign.policy, guard_percent=100))
 
 
 class NameGroup:

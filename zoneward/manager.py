@@ -17,10 +17,8 @@ from signer.config import SignConfig
 from signer.scheduler import Ring
 from signer.service import ZoneSigner
 from signer.state import StateDatabase
-from zones.config import ZoneSpec
-from zones.file import FileSource
+from zones.config import AnyZone
 from zones.overlay import OverlaidSource
-from zones.source import Source
 from zones.versions import VersionKeeper
 from zones.watch import DirectoryWatch
 from zoneward import logging
@@ -33,6 +31,7 @@ from zoneward.notify import Notifier
 from zoneward.refusal import one_line
 from zoneward.signals import Signalling
 from zoneward.signers import Signers
+from zoneward.sources import Sources
 from zoneward.state import StateDirectory
 from zoneward.transfer import TransferService
 from zoneward.zonetask import ZoneTask
@@ -56,8 +55,14 @@ class Manager:
         self._notifier = Notifier(state.notify_socket)
         self.transfer = TransferService(self._serve, self._observed)
         self._blocks = Blocks(state, self._notifier, self._work, self._apply_again)
+        self._sources = Sources(state, self._work, self._watch, self._apply_again)
         self._discovery = Discovery(
-            self._work, self._watch, self._blocks.known, self._running, self._apply_again
+            self._work,
+            self._watch,
+            self._blocks.known,
+            self._running,
+            self._sources.zones,
+            self._apply_again,
         )
         self._signers = Signers(state, database, self._work)
         self._signals = Signalling(self._load_again)
@@ -83,6 +88,7 @@ class Manager:
                 group = self.groups.pop(origin)
                 await group.stop()
                 self._touch(group)
+            await self._sources.keep(plan)
             for group in self.groups.values():
                 group.reread()
             self.broken.clear()
@@ -100,7 +106,7 @@ class Manager:
                 group.launch()
             self._discovery.follow(plan)
 
-    def _running(self, block_id: str) -> Mapping[dns.name.Name, ZoneSpec]:
+    def _running(self, block_id: str) -> Mapping[dns.name.Name, AnyZone]:
         """How the zones of a block run now."""
         return {
             origin: spec
@@ -119,7 +125,8 @@ class Manager:
     async def _build(self, plan: GroupPlan, zones: int) -> NameGroup:
         loop = asyncio.get_running_loop()
         name = directory_name(str(plan.origin))
-        signer = None if plan.sign is None else self._signer(plan.origin, plan.sign)
+        sign = plan.signing
+        signer = None if sign is None else self._signer(plan.origin, sign)
         tasks: dict[str, ZoneTask] = {}
         for block_id, spec in plan.variants:
             keeper = VersionKeeper(self.state.zone(block_id, name))
@@ -134,20 +141,19 @@ class Manager:
                 self.broken[block_id, plan.origin] = problem
                 continue
             self._blocks[block_id].zones[plan.origin] = keeper
-            source: Source = FileSource(
-                plan.origin, spec.path, reload=spec.reload, watch=self._watch, executor=self._work
-            )
+            source = self._sources.of(spec, block_id)
             if plan.sign is not None and plan.sign.signal:
                 source = OverlaidSource(source, self._signals.lay(plan.origin), self._work)
             tasks[block_id] = ZoneTask(
                 block_id,
                 source,
-                str(spec.path),
+                spec.where,
                 keeper,
                 signer,
                 self._work,
                 self._published,
                 passed=self._passed,
+                volatile=spec.volatile,
             )
         return NameGroup(
             plan,
@@ -202,6 +208,7 @@ class Manager:
         await asyncio.gather(
             *(group.stop() for group in self.groups.values()), return_exceptions=True
         )
+        await self._sources.close()
         await self.transfer.close()
         self._work.shutdown(cancel_futures=True)
         self._serve.shutdown(cancel_futures=True)

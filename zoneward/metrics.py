@@ -63,6 +63,7 @@ class _Zones(Collector):
             "Faults that verifying it again found, 20 at most; the log says which.",
             lambda task: float(task.reverify_faults),
         )
+        yield from _followed(tasks)
         yield _counter(
             tasks, "zoneward_zone_signed_rrsets", "RRsets signed.", lambda t: t.signed_rrsets
         )
@@ -113,6 +114,42 @@ def _records(task: ZoneTask) -> float | None:
 def _validity(task: ZoneTask) -> float | None:
     expiration = task.keeper.earliest_expiration()
     return None if expiration is None else expiration - time.time()
+
+
+def _followed(tasks: list[ZoneTask]) -> Iterator[Metric]:
+    """Of zones from etcd."""
+    found = {task: standing for task in tasks if (standing := task.standing()) is not None}
+    followed = list(found)
+    yield _gauge(
+        followed,
+        "zoneward_zone_source_revision",
+        "Revision of etcd that the zone stands at.",
+        lambda task: found[task].revision,
+    )
+    yield _gauge(
+        followed,
+        "zoneward_zone_source_behind_seconds",
+        "How old what is served may be, beside the source.",
+        lambda task: found[task].behind,
+    )
+    yield _gauge(
+        followed,
+        "zoneward_zone_source_lost",
+        "1 while the source can't be followed; the log says why.",
+        lambda task: float(found[task].problem is not None),
+    )
+    yield _gauge(
+        followed,
+        "zoneward_zone_source_entries",
+        "Entries of the source that are taken.",
+        lambda task: found[task].entries,
+    )
+    yield _gauge(
+        followed,
+        "zoneward_zone_source_left_out",
+        "Entries of the source that are left out; status names some.",
+        lambda task: found[task].left_out,
+    )
 
 
 def _gauge(

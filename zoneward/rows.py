@@ -11,8 +11,9 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 
+from zones.source import Standing
 from zoneward import __version__
-from zoneward.api import Delegation, Overview, Status, ZoneBrief, ZoneRow
+from zoneward.api import Delegation, Followed, Overview, Status, ZoneBrief, ZoneRow
 from zoneward.group import NameGroup
 from zoneward.manager import Manager
 from zoneward.zonetask import ZoneTask
@@ -85,7 +86,7 @@ def _rows(manager: Manager, group: NameGroup) -> Iterator[ZoneRow]:
         task = group.tasks.get(block)
         if task is None:
             problem = _not_started(manager, group, block)
-            yield _broken(str(group.origin), block, str(spec.path), problem)
+            yield _broken(str(group.origin), block, spec.where, problem)
         else:
             yield _row(group, task)
 
@@ -105,6 +106,21 @@ def _row(group: NameGroup, task: ZoneTask) -> ZoneRow:
         signed_rrsets=task.signed_rrsets,
         problem=task.problem,
         signing=None if group.signer is None else group.signer.status(),
+        followed=_followed(task.standing()),
+    )
+
+
+def _followed(standing: Standing | None) -> Followed | None:
+    if standing is None:
+        return None
+    return Followed(
+        revision=standing.revision,
+        behind=None if standing.behind is None else round(standing.behind, 3),
+        problem=standing.problem,
+        entries=standing.entries,
+        left_out=standing.left_out,
+        examples=standing.examples,
+        notes=standing.notes,
     )
 
 

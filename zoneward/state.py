@@ -89,6 +89,10 @@ class StateDirectory:
         """A zone's versions; `directory` is what `corefile.names.directory_name` gives."""
         return self.manager / "zones" / block / directory
 
+    def etcd_copy(self, block: str, directory: str) -> Path:
+        """What was taken from etcd for a zone, and of which revision."""
+        return self.manager / "etcd" / block / directory
+
     def memory(self, directory: str) -> Path:
         """The signatures of a zone that verified once."""
         return self.manager / "verified" / directory

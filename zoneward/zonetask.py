@@ -21,9 +21,10 @@ from keystore import KeystoreError
 from signer.outcome import Held, Published, Refused, Unchanged
 from signer.service import ZoneSigner
 from signer.state import StateError
+from zones.increment import Increment
 from zones.plain import content_loss, next_version
 from zones.serial import newer
-from zones.source import Source, SourceError
+from zones.source import Followed, Source, SourceError, Standing
 from zones.versions import VersionKeeper
 from zoneward import logging
 from zoneward.refusal import one_line
@@ -58,8 +59,10 @@ class ZoneTask:
         published: Callable[[ZoneTask], None],
         *,
         passed: Callable[[ZoneTask], None] = lambda _: None,
+        volatile: bool = False,
     ) -> None:
-        """`passed` is called when a pass has ended, whatever came of it."""
+        """`passed` is called when a pass has ended, whatever came of it. `volatile`: names
+        come and go by themselves, and a version that loses many is no reason to ask a person."""
         self.block = block
         self.place = place
         self.keeper = keeper
@@ -72,11 +75,13 @@ class ZoneTask:
         self.reverified_at: int | None = None
         self.reverify_faults = 0
         self._source = source
+        self._followed = source if isinstance(source, Followed) else None
+        self._percent = 100 if volatile else 10
         self._executor = executor
         self._published = published
         self._passed = passed
         self._wake = asyncio.Event()
-        self._load = True
+        self._load = self._whole = True
         # A restart looks at everything once: the policy may have changed while it was down.
         self._scope = "all"
         # Owners and types that get new signatures whatever the scope; see engine.SignPlan.
@@ -94,15 +99,22 @@ class ZoneTask:
     def origin(self) -> dns.name.Name:
         return self._source.origin
 
+    def standing(self) -> Standing | None:
+        """How far a source that is followed has come."""
+        return None if self._followed is None else self._followed.standing()
+
     def ask(
         self,
         *,
         load: bool = False,
+        whole: bool = True,
         scope: str = "changes",
         resign: frozenset[Target] = frozenset(),
     ) -> None:
-        """Have a pass made soon; several wishes become one pass."""
+        """Have a pass made soon; several wishes become one pass. `whole`: what is loaded is not
+        only what the source says has changed."""
         self._load = self._load or load
+        self._whole = self._whole or (load and whole)
         self._resign |= resign
         self._scope = max(self._scope, scope, key=_SCOPES.index)
         self._wake.set()
@@ -198,7 +210,7 @@ class ZoneTask:
 
     async def _follow(self) -> None:
         async for _ in self._source.changes():
-            self.ask(load=True)
+            self.ask(load=True, whole=False)
 
     async def _work(self) -> None:
         self._wake.set()
@@ -206,10 +218,11 @@ class ZoneTask:
             await self._wake.wait()
             self._wake.clear()
             load, scope, waiters = self._load, self._scope, self._waiters
+            whole, self._whole = self._whole, False
             resign, self._resign = self._resign, frozenset()
             self._load, self._scope, self._waiters = False, "changes", []
             try:
-                line = await self._pass(load, scope, resign)
+                line = await self._pass(load, whole, scope, resign)
             except asyncio.CancelledError:
                 self._answer(waiters, f"zone {self.origin}: was taken out of service")
                 raise
@@ -236,12 +249,12 @@ class ZoneTask:
             RETRY, lambda: self.ask(load=load, scope=scope, resign=resign)
         )
 
-    async def _pass(self, load: bool, scope: str, resign: frozenset[Target]) -> str:
-        read: engine.Zone | None = None
+    async def _pass(self, load: bool, whole: bool, scope: str, resign: frozenset[Target]) -> str:
+        read: engine.Zone | Increment | None = None
         problem: str | None = None
         if load or self.keeper.current is None or self._is_untaken():
             try:
-                read = await self._source.load()
+                read = await self._read(whole)
                 self.loaded_at = int(time.time())
             except SourceError as error:
                 self.source_errors += 1
@@ -252,6 +265,15 @@ class ZoneTask:
             return problem or await self._pass_through(read)
         line = await self._sign(self.signer, read, scope, resign, problem is not None)
         return problem or line
+
+    async def _read(self, whole: bool) -> engine.Zone | Increment:
+        """Raises SourceError."""
+        base = self.keeper.current
+        if self._followed is not None and not whole and base is not None:
+            found = await self._followed.increment(base)
+            if found is not None:
+                return found
+        return await self._source.load()
 
     def _is_untaken(self) -> bool:
         """Whether what the source has is to be tried again: not while the zone is held."""
@@ -264,14 +286,14 @@ class ZoneTask:
     async def _sign(
         self,
         signer: ZoneSigner,
-        read: engine.Zone | None,
+        read: engine.Zone | Increment | None,
         scope: str,
         resign: frozenset[Target],
         failing: bool,
     ) -> str:
         base = self.keeper.current
         changes = await self._off_loop(_changes, base, read)
-        if read is not None:
+        if isinstance(read, engine.Zone):
             self._source_serial = read.serial
         serial = self._source_serial
         if serial is None:
@@ -284,7 +306,7 @@ class ZoneTask:
             scope,
             source_serial=serial,
             resign=tuple(resign),
-            dnskeys=None if read is None else _dnskeys(read),
+            dnskeys=_dnskeys(read) if isinstance(read, engine.Zone) else None,
         )
         # A version that was refused is not tried again: signatures have to be renewed without it.
         self._untaken = isinstance(outcome, Held) and (read is not None or self._untaken)
@@ -292,6 +314,7 @@ class ZoneTask:
             case Published():
                 self.signed_rrsets += outcome.made
                 await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
+                self._taken(read)
                 line = (
                     f"zone {self.origin} serial {outcome.zone.serial}: "
                     f"signed {outcome.made} RRsets, kept {outcome.kept}"
@@ -305,6 +328,7 @@ class ZoneTask:
                 await self._publish()
                 return line
             case Unchanged():
+                self._taken(read)
                 if not failing:
                     self.problem = None
                 assert base is not None
@@ -317,11 +341,18 @@ class ZoneTask:
             case Held():
                 return self._fail(f"held: {outcome.hold}{self._still_served()}")
 
-    async def _pass_through(self, read: engine.Zone | None) -> str:
+    def _taken(self, read: engine.Zone | Increment | None) -> None:
+        if self._followed is not None and read is not None:
+            self._followed.taken()
+
+    async def _pass_through(self, read: engine.Zone | Increment | None) -> str:
         current = self.keeper.current
         if read is None:
             return f"zone {self.origin}: nothing to do"
-        loss = await self._off_loop(content_loss, current, read)
+        if isinstance(read, Increment):
+            assert current is not None
+            return await self._pass_increment(read, current)
+        loss = await self._off_loop(content_loss, current, read, percent=self._percent)
         digest = await self._off_loop(read.digest) if loss else None
         if loss is not None and digest != self._accepted:
             self._lost = digest
@@ -338,12 +369,28 @@ class ZoneTask:
             return self._fail(str(error) + self._still_served())
         self.problem = None
         if version is None:
+            self._taken(read)
             return f"zone {self.origin} serial {read.serial}: nothing changed"
         if version.zone.signature_count:
             await self._gate(version.zone, current)
         await self._to_its_end(self.keeper.write, version.zone, version.diff)
+        self._taken(read)
         self._above = None
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
+        _log.info(line, block=self.block)
+        await self._publish()
+        return line
+
+    async def _pass_increment(self, read: Increment, current: engine.Zone) -> str:
+        version = await self._off_loop(read.version, current)
+        self.problem = None
+        if version is None:
+            self._taken(read)
+            return f"zone {self.origin} serial {current.serial}: nothing changed"
+        zone, diff = version
+        await self._to_its_end(self.keeper.write, zone, diff)
+        self._taken(read)
+        line = f"zone {self.origin} serial {zone.serial}: loaded, not signed here"
         _log.info(line, block=self.block)
         await self._publish()
         return line
@@ -398,12 +445,14 @@ class ZoneTask:
             raise
 
 
-def _changes(base: engine.Zone | None, read: engine.Zone | None) -> engine.Diff:
+def _changes(base: engine.Zone | None, read: engine.Zone | Increment | None) -> engine.Diff:
     """What the source changed since the version that is served; nothing when it was not read.
     DNSKEY records of the source are shown to the signer, who refuses foreign ones."""
     if read is None:
         assert base is not None
         return base.difference(base)
+    if isinstance(read, Increment):
+        return read.changes()
     return engine.source_changes(
         None if base is None else base.source(), read.source(keep_dnskey=True)
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoneward.api import Status, ZoneRow
+from zoneward.api import Followed, Status, ZoneRow
 from zoneward.commands.admin_client import client
 from zoneward.commands.options import corefile_options, json_option, print_json
 from zoneward.refusal import REFUSED
@@ -29,7 +29,12 @@ def status(
         click.echo(f"manager {found.version}, process {found.pid}, {found.corefile}")
         for row in found.zones:
             _show(row)
-    bad = any(row.problem or (row.signing and row.signing.alarms) for row in found.zones)
+    bad = any(
+        row.problem
+        or (row.signing and row.signing.alarms)
+        or (row.followed and row.followed.problem)
+        for row in found.zones
+    )
     ctx.exit(REFUSED if bad else 0)
 
 
@@ -38,6 +43,8 @@ def _show(row: ZoneRow) -> None:
     click.echo(f"{row.zone}  serial {row.serial if row.serial is not None else '-'}, {state}")
     if row.problem is not None:
         click.echo(f"    problem: {row.problem}")
+    if row.followed is not None:
+        _show_followed(row.followed)
     signing = row.signing
     if signing is None:
         return
@@ -66,3 +73,17 @@ def _show(row: ZoneRow) -> None:
         click.echo(f"    signs again at {signing.next_resign}")
     for alarm in signing.alarms:
         click.echo(f"    alarm: {alarm}")
+
+
+def _show_followed(found: Followed) -> None:
+    revision = "none yet" if found.revision is None else str(found.revision)
+    age = "" if found.behind is None else f", {found.behind:.1f} s behind at most"
+    click.echo(f"    etcd: revision {revision}{age}; {found.entries} entries")
+    if found.problem is not None:
+        click.echo(f"    etcd can't be followed: {found.problem}")
+    for note in found.notes:
+        click.echo(f"    note: {note}")
+    if found.left_out:
+        click.echo(f"    left out: {found.left_out} entries")
+        for example in found.examples:
+            click.echo(f"        {example}")

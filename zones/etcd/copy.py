@@ -1,0 +1,67 @@
+"""A copy of etcd's keys on disk, with the revision that it is of: one file, so that the two can't
+fall apart. A start goes on from there by a watch; without it, or when etcd has compacted that
+revision, everything is listed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from zones.etcd.follower import Mark
+
+_MAGIC = b"zoneward-etcd-1\n"
+_DIGEST = 32
+
+
+class CopiedItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A key as it was taken. `granted`: seconds of its lease, where that is known."""
+
+    key: bytes
+    value: bytes
+    lease: int
+    granted: int | None
+
+
+class _Content(msgspec.Struct, frozen=True, array_like=True):
+    prefix: bytes
+    cluster: int
+    revision: int
+    items: Sequence[CopiedItem]
+
+
+@attrs.frozen
+class Copy:
+    mark: Mark
+    items: Sequence[CopiedItem]
+
+
+def save(path: Path, prefix: bytes, copy: Copy) -> None:
+    """Replace the file. Its loss costs a listing, so it is not fsynced. Raises OSError."""
+    content = _Content(prefix, copy.mark.cluster, copy.mark.revision, copy.items)
+    body = msgspec.msgpack.encode(content)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    # Values may be secrets of those who put them there.
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123
+        out.write(_MAGIC + hashlib.sha256(body).digest() + body)
+    fresh.replace(path)
+
+
+def load(path: Path, prefix: bytes) -> Copy | None:
+    """What was saved; None where there is nothing, or it is damaged or of another prefix."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        content = path.read_bytes()
+        head, digest = content[: len(_MAGIC)], content[len(_MAGIC) : len(_MAGIC) + _DIGEST]
+        body = content[len(_MAGIC) + _DIGEST :]
+        if head != _MAGIC or hashlib.sha256(body).digest() != digest:
+            return None
+        found = msgspec.msgpack.decode(body, type=_Content)
+        if found.prefix == prefix:
+            return Copy(Mark(found.cluster, found.revision), found.items)
+    return None

@@ -1,0 +1,302 @@
+"""Keeps a copy of all keys under a prefix in step with etcd, whatever happens to etcd.
+
+    listing at a pinned revision ──▶ watch from the next ──▶ lost: the next endpoint, from the
+            ▲                              │                 revision that was taken last
+            └──────── compacted, or another cluster ◀────────┘
+
+A member is believed only while it answers in the name of the cluster: once a second it is asked
+to read through its leader, which a member that is frozen or cut off can't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+
+from zones.etcd import rpc_pb2 as rpc
+from zones.etcd.client import (
+    PAGE,
+    Beat,
+    Compacted,
+    Connection,
+    EtcdError,
+    Item,
+    Login,
+    Page,
+    TooLarge,
+    range_end,
+)
+from zones.etcd.config import Cluster
+
+# In seconds: between two signs of life, and without any until a member is given up.
+BEAT, SILENCE = 1.0, 3.0
+# While a watch catches up with what happened since the last revision taken.
+_CATCHING_UP = 0.1
+# Between two attempts, growing.
+_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+# Leases asked for at a time.
+_LEASES_AT_ONCE = 64
+
+_log = logging.getLogger("zoneward.etcd")
+
+
+class Keeper(Protocol):
+    """What a follower feeds. `granted` says how long new leases were granted for, in seconds;
+    None for those that have ended."""
+
+    def unknown_leases(self, leases: Collection[int]) -> set[int]:
+        """Those of some leases whose time is to be asked for."""
+        ...
+
+    async def replace(
+        self, items: Sequence[Item], granted: Mapping[int, int | None], mark: Mark
+    ) -> None:
+        """A whole listing."""
+        ...
+
+    async def change(
+        self, events: Sequence[rpc.Event], granted: Mapping[int, int | None], mark: Mark
+    ) -> None:
+        """What happened since, transactions whole."""
+        ...
+
+    def in_step(self) -> None:
+        """Everything up to now was told."""
+        ...
+
+
+@attrs.frozen
+class Mark:
+    """How far a copy of etcd's keys goes, and of which cluster."""
+
+    cluster: int
+    revision: int
+
+
+class _Restored(Exception):
+    """Another cluster than before, or the same from an older backup."""
+
+
+class Follower:
+    """One prefix. `run` it."""
+
+    def __init__(
+        self, name: str, cluster: Cluster, prefix: bytes, keeper: Keeper, mark: Mark | None
+    ) -> None:
+        """`name` is what the log calls it; `mark`: what the keeper knows already."""
+        self._name = name
+        self._cluster = cluster
+        self._prefix = prefix
+        self._end = range_end(prefix)
+        self._keeper = keeper
+        self._ask = asyncio.Event()
+        self._watch_heard = 0.0
+        self._goal = 0
+        self._taking = False
+        self._list_again = False
+        self.mark = mark
+        self.endpoint: str | None = None
+        self.problem: str | None = None
+        #: Whether all was told up to the last sign of life, and when that was (monotonic).
+        self.caught_up = False
+        self.heard: float | None = None
+        self.listings = 0
+        self.reconnections = 0
+
+    def list_again(self) -> None:
+        """Have everything listed anew."""
+        self._list_again = True
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        failures = 0
+        while True:
+            for endpoint in self._cluster.endpoints:
+                before = self.heard
+                try:
+                    await self._try(endpoint)
+                except _Restored as restored:
+                    _log.warning("%s: %s; listing it anew", self._name, restored)
+                    self.mark, self.caught_up = None, False
+                    continue
+                except (EtcdError, OSError) as error:
+                    self._lost(endpoint, str(error))
+                self.reconnections += 1
+                failures = 1 if self.heard != before else failures + 1
+                pause = _PAUSE * 2.0 ** min(failures - 1, 10)
+                await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+
+    async def _try(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        async with _connection(self._cluster, endpoint) as connection:
+            beat = await connection.beat(self._prefix)
+            if self.mark is not None:
+                self._compare(beat, self.mark)
+            if self.mark is None or self._list_again:
+                await self._list(connection)
+            else:
+                self._goal = beat.revision
+            while True:
+                try:
+                    await self._watch(connection)
+                except Compacted as error:
+                    _log.info("%s: %s; listing it anew", self._name, error)
+                await self._list(connection)
+
+    def _compare(self, beat: Beat, mark: Mark) -> None:
+        if beat.cluster != mark.cluster:
+            raise _Restored(
+                f"etcd is another cluster than before ({beat.cluster:x}, was {mark.cluster:x})"
+            )
+        if beat.revision < mark.revision:
+            raise _Restored(
+                f"etcd stands at revision {beat.revision} and stood at {mark.revision} before: "
+                "it was restored from a backup"
+            )
+
+    def _lost(self, endpoint: str, problem: str) -> None:
+        self.caught_up = False
+        line = f"{endpoint}: {problem}"
+        if line != self.problem:
+            at = (
+                "" if self.mark is None else f"; what is served is of revision {self.mark.revision}"
+            )
+            _log.warning("%s: etcd at %s%s", self._name, line, at)
+        self.problem = line
+
+    def _found(self) -> None:
+        self.heard = time.monotonic()
+        if not self.caught_up:
+            self.caught_up = True
+            if self.problem is not None and self.mark is not None:
+                _log.info(
+                    "%s: in step with etcd at %s again, revision %d",
+                    self._name,
+                    self.endpoint,
+                    self.mark.revision,
+                )
+            self.problem = None
+            self._keeper.in_step()
+
+    # --- listing --------------------------------------------------------------------------
+
+    async def _list(self, connection: Connection) -> None:
+        """All keys as of one revision, in pages."""
+        while True:
+            with contextlib.suppress(Compacted):
+                items, mark = await self._pages(connection)
+                break
+        self._list_again = False
+        granted = await self._granted(connection, {item.lease for item in items})
+        await self._keeper.replace(items, granted, mark)
+        self.mark = mark
+        self.listings += 1
+        self._found()
+
+    async def _pages(self, connection: Connection) -> tuple[list[Item], Mark]:
+        items: list[Item] = []
+        start, revision, limit = self._prefix, 0, PAGE
+        while True:
+            page, limit = await self._page(connection, start, revision, limit)
+            items += page.items
+            revision = page.revision
+            if page.last or not page.items:
+                return items, Mark(page.cluster, revision)
+            start = page.items[-1].key + b"\0"
+
+    async def _page(
+        self, connection: Connection, start: bytes, revision: int, limit: int
+    ) -> tuple[Page, int]:
+        while True:
+            try:
+                return await connection.page(start, self._end, revision, limit), limit
+            except TooLarge:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 8)
+
+    async def _granted(
+        self, connection: Connection, leases: Collection[int]
+    ) -> dict[int, int | None]:
+        wanted = sorted(self._keeper.unknown_leases(leases))
+        found: dict[int, int | None] = {}
+        for start in range(0, len(wanted), _LEASES_AT_ONCE):
+            some = wanted[start : start + _LEASES_AT_ONCE]
+            times = await asyncio.gather(*(connection.granted(lease) for lease in some))
+            found.update(zip(some, times, strict=True))
+        return found
+
+    # --- watching -------------------------------------------------------------------------
+
+    async def _watch(self, connection: Connection) -> None:
+        """Until something is wrong, or everything is to be listed anew."""
+        self._watch_heard = time.monotonic()
+        self._taking = False
+        reading = asyncio.create_task(self._read(connection))
+        beating = asyncio.create_task(self._beat(connection))
+        try:
+            done, _ = await asyncio.wait({reading, beating}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (reading, beating):
+                task.cancel()
+            await asyncio.gather(reading, beating, return_exceptions=True)
+
+    async def _read(self, connection: Connection) -> None:
+        assert self.mark is not None
+        batches = connection.watch(self._prefix, self._end, self.mark.revision + 1, self._ask)
+        async with contextlib.aclosing(batches):
+            async for batch in batches:
+                self._watch_heard = time.monotonic()
+                if batch.events:
+                    leases = {event.kv.lease for event in batch.events}
+                    granted = await self._granted(connection, leases)
+                    mark = attrs.evolve(self.mark, revision=batch.revision)
+                    self._taking = True
+                    await self._keeper.change(batch.events, granted, mark)
+                    self._taking = False
+                    self._watch_heard = time.monotonic()
+                    self.mark = mark
+                if not self.caught_up and batch.revision >= self._goal:
+                    self._found()
+
+    async def _beat(self, connection: Connection) -> None:
+        """Raises EtcdError when the member is silent, _Restored."""
+        answered = time.monotonic()
+        problem = "it does not answer"
+        while not self._list_again:
+            self._ask.set()
+            await asyncio.sleep(BEAT if self.caught_up else _CATCHING_UP)
+            try:
+                beat = await connection.beat(self._prefix)
+            except EtcdError as error:
+                problem = str(error)
+            else:
+                answered = time.monotonic()
+                if self.mark is not None:
+                    self._compare(beat, self.mark)
+                if self.caught_up:
+                    self._found()
+            now = time.monotonic()
+            if now - answered > SILENCE:
+                raise EtcdError(problem)
+            if now - self._watch_heard > SILENCE and not self._taking:
+                raise EtcdError("its watch is silent")
+
+
+@contextlib.asynccontextmanager
+async def _connection(cluster: Cluster, endpoint: str) -> AsyncIterator[Connection]:
+    """Raises EtcdError where a file or a secret can't be read."""
+    login: Login | None = cluster.login()
+    connection = Connection(endpoint, cluster.security(), login)
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,217 @@
+"""A follower with what it feeds and the copy on disk: started, asked how it is, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from zones.etcd import copy
+from zones.etcd import rpc_pb2 as rpc
+from zones.etcd.client import Item
+from zones.etcd.config import Cluster
+from zones.etcd.copy import CopiedItem, Copy
+from zones.etcd.follower import Follower, Mark
+
+# A burst is over when nothing came for so long, in seconds.
+QUIET = 0.002
+# More keys at a time than this are taken in a thread.
+_MANY = 2000
+# The copy on disk is renewed this often at most, in seconds.
+COPY_EVERY = 10.0
+_AGAIN = 1.0
+
+_log = logging.getLogger("zoneward.etcd")
+
+T = TypeVar("T")
+
+
+class Held(Protocol):
+    """What keys become: see `zones.etcd.holding.Holding`."""
+
+    revision: int
+    number: int
+
+    @property
+    def wants_listing(self) -> bool: ...
+
+    def unknown_leases(self, leases: Collection[int]) -> set[int]: ...
+
+    def restore(self, items: Sequence[CopiedItem], revision: int) -> None: ...
+
+    def replace(
+        self, items: Sequence[Item], granted: Mapping[int, int | None], revision: int
+    ) -> None: ...
+
+    def change(
+        self, events: Sequence[rpc.Event], granted: Mapping[int, int | None], revision: int
+    ) -> None: ...
+
+    def copied(self) -> list[CopiedItem]: ...
+
+
+class Following:
+    """`wake` is set when something came; `synced` once all was told for the first time. Who reads
+    what is held has `changing`."""
+
+    def __init__(
+        self,
+        name: str,
+        cluster: Cluster,
+        prefix: bytes,
+        held: Held,
+        kept: Path,
+        executor: Executor,
+    ) -> None:
+        """`name` is what the log calls it, `kept` the file of the copy."""
+        self.changing = asyncio.Lock()
+        self.synced = asyncio.Event()
+        self.wake = asyncio.Event()
+        #: A copy was read, or a listing taken.
+        self.known = asyncio.Event()
+        self._name = name
+        self._cluster = cluster
+        self._prefix = prefix
+        self._held = held
+        self._kept = kept
+        self._executor = executor
+        self._task: asyncio.Task[None] | None = None
+        self._follower: Follower | None = None
+        self._mark: Mark | None = None
+        self._copied: Mark | None = None
+        self._copied_at = time.monotonic()
+
+    def start(self) -> None:
+        """Follow, unless it does."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"etcd {self._name}")
+
+    async def stop(self) -> None:
+        """End it; what is held goes to disk."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+            await self._save()
+
+    async def gather(self, limit: float) -> None:
+        """Wait for the end of a burst, `limit` seconds at most."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit
+        while (left := deadline - loop.time()) > 0:
+            before = self._held.number
+            await asyncio.sleep(min(QUIET, left))
+            if self._held.number == before:
+                return
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is held may be old."""
+        return None if self._follower is None else self._follower.problem
+
+    def behind(self, waiting_since: float | None) -> float | None:
+        """How old what is served may be, in seconds, where something waits since a time."""
+        heard = None if self._follower is None else self._follower.heard
+        if heard is None:
+            return None
+        since = heard if waiting_since is None else min(heard, waiting_since)
+        return max(0.0, time.monotonic() - since)
+
+    async def _run(self) -> None:
+        """Whatever ends a follower but a cancellation is a fault of ours: said, tried again."""
+        if self._mark is None:
+            async with self.changing:
+                if await in_thread(self._executor, self._restore):
+                    self.known.set()
+        while True:
+            follower = self._follower = Follower(
+                self._name, self._cluster, self._prefix, self, self._mark
+            )
+            try:
+                await follower.run()
+            except Exception as error:  # noqa: BLE001 - other zones' are not to end with it
+                problem = f"following it failed: {type(error).__name__}: {error}"
+                _log.error("%s: %s; listing it anew", self._name, problem)
+                _log.debug("where it happened", exc_info=error)
+                follower.problem = problem
+                self._mark = None
+                await asyncio.sleep(_AGAIN)
+
+    # --- what the follower tells --------------------------------------------------------------
+
+    def unknown_leases(self, leases: Collection[int]) -> set[int]:
+        return self._held.unknown_leases(leases)
+
+    async def replace(
+        self, items: Sequence[Item], granted: Mapping[int, int | None], mark: Mark
+    ) -> None:
+        await self._take(len(items), lambda: self._held.replace(items, granted, mark.revision))
+        self._mark = mark
+        self.known.set()
+        await self._save()
+
+    async def change(
+        self, events: Sequence[rpc.Event], granted: Mapping[int, int | None], mark: Mark
+    ) -> None:
+        await self._take(len(events), lambda: self._held.change(events, granted, mark.revision))
+        self._mark = mark
+        if self._held.wants_listing and self._follower is not None:
+            self._follower.list_again()
+        if time.monotonic() - self._copied_at > COPY_EVERY:
+            await self._save()
+
+    def in_step(self) -> None:
+        self.synced.set()
+        self.wake.set()
+
+    async def _take(self, count: int, take: Callable[[], None]) -> None:
+        async with self.changing:
+            if count > _MANY:
+                await in_thread(self._executor, take)
+            else:
+                take()
+        if self.synced.is_set():
+            self.wake.set()
+
+    # --- the copy on disk ---------------------------------------------------------------------
+
+    def _restore(self) -> bool:
+        found = copy.load(self._kept, self._prefix)
+        if found is None:
+            return False
+        self._held.restore(found.items, found.mark.revision)
+        self._mark = self._copied = found.mark
+        return True
+
+    async def _save(self) -> None:
+        mark = self._mark
+        if mark is None or mark == self._copied:
+            return
+        items = self._held.copied()
+        self._copied, self._copied_at = mark, time.monotonic()
+
+        def write() -> None:
+            copy.save(self._kept, self._prefix, Copy(mark, items))
+
+        try:
+            await in_thread(self._executor, write)
+        except OSError as error:
+            _log.warning(
+                "%s: the copy of etcd's keys can't be written: %s; a start lists them all",
+                self._name,
+                error,
+            )
+
+
+async def in_thread(executor: Executor, function: Callable[[], T]) -> T:
+    """A cancellation waits for its end, since it changes what others read."""
+    work = asyncio.get_running_loop().run_in_executor(executor, function)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise

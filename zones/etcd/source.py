@@ -1,0 +1,173 @@
+"""*etcd*, layout skydns: one zone, from the keys below its prefix, as they change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+import attrs
+import dns.name
+
+import engine
+from corefile.names import name_wire, zone_name
+from zones.etcd import skydns
+from zones.etcd.config import EtcdConfig
+from zones.etcd.following import Following, in_thread
+from zones.etcd.holding import Holding
+from zones.etcd.refusals import Refusals
+from zones.etcd.tree import MOST_BELOW, zone_text
+from zones.increment import Increment, increment, soa_line
+from zones.serial import following
+from zones.source import Hint, SourceError, Standing
+
+# How long a reading waits for a first listing, in seconds.
+FIRST_WAIT = 5.0
+# Names are written in a thread when they are more than this, and a zone of which a larger part
+# than one in so many has changed is read whole.
+_MANY, _PART = 500, 4
+# Names told of.
+_NOTES = 3
+
+
+@attrs.frozen
+class _Offer:
+    """What was read last: up to which change, of which revision."""
+
+    number: int
+    revision: int
+    whole: bool
+
+
+class SkydnsSource:
+    """Follows etcd from the first `load` or `changes` on, until `changes` is closed."""
+
+    def __init__(
+        self, origin: dns.name.Name, config: EtcdConfig, *, kept: Path, executor: Executor
+    ) -> None:
+        """`kept` is the file for the copy of etcd's keys."""
+        self._origin = origin
+        self._config = config
+        self._executor = executor
+        self._wire = name_wire(zone_name(str(origin)))
+        name = f"zone {origin}"
+        prefix = skydns.prefix(config.path, origin)
+        self._refusals = Refusals(name)
+        self._holding = Holding(
+            zone_name(str(origin)), prefix, config.times, config.most_entries, self._refusals
+        )
+        self._following = Following(name, config.cluster, prefix, self._holding, kept, executor)
+        self.place = config.where(origin)
+        self._offer: _Offer | None = None
+        self._whole = True
+        self._revision: int | None = None
+
+    @property
+    def origin(self) -> dns.name.Name:
+        return self._origin
+
+    # --- what a zone's owner asks -------------------------------------------------------------
+
+    async def load(self) -> engine.Zone:
+        """The zone as of the last revision taken, whole. Raises SourceError while none was."""
+        self._following.start()
+        try:
+            async with asyncio.timeout(FIRST_WAIT):
+                await self._following.synced.wait()
+        except TimeoutError:
+            problem = self._following.problem or "it is being listed"
+            raise SourceError(self.place, problem, "it is tried again all the time") from None
+        async with self._following.changing:
+            self._offer = _Offer(self._holding.number, self._holding.revision, whole=True)
+            return await in_thread(self._executor, self._scan_whole)
+
+    async def increment(self, base: engine.Zone) -> Increment | None:
+        """What has changed since `base` was current; None where the whole is to be loaded."""
+        async with self._following.changing:
+            holding = self._holding
+            dirty = len(holding.dirty)
+            if self._whole or (dirty > _MANY and dirty * _PART > len(holding.tree)):
+                return None
+            self._offer = _Offer(holding.number, holding.revision, whole=False)
+            if dirty > _MANY:
+                return await in_thread(self._executor, lambda: self._increment(base))
+            return self._increment(base)
+
+    def taken(self) -> None:
+        """What was read last is served."""
+        offer, self._offer = self._offer, None
+        if offer is not None:
+            self._holding.served(offer.number)
+            self._whole = self._whole and not offer.whole
+            self._revision = offer.revision
+
+    async def changes(self) -> AsyncIterator[Hint]:
+        """A hint for each burst: when nothing came for QUIET, or after `gather`."""
+        self._following.start()
+        wake = self._following.wake
+        try:
+            while True:
+                await wake.wait()
+                await self._following.gather(self._config.gather)
+                wake.clear()
+                yield Hint(self.place)
+        finally:
+            await self._following.stop()
+
+    def standing(self) -> Standing:
+        """Where the zone stands; an entry that was left out changes nothing, and counts."""
+        holding = self._holding
+        idle = not holding.dirty and not self._whole
+        return Standing(
+            revision=holding.revision if idle else self._revision,
+            behind=self._following.behind(holding.waiting_since),
+            problem=self._following.problem,
+            entries=len(holding.tree),
+            left_out=len(self._refusals),
+            examples=self._refusals.examples(),
+            notes=tuple(
+                f"{holding.tree.name(path)} has more than {MOST_BELOW} entries below it and "
+                "answers for none of them"
+                for path in sorted(holding.tree.crowded)[:_NOTES]
+            ),
+        )
+
+    # --- zones of text ------------------------------------------------------------------------
+
+    def _scan_whole(self) -> engine.Zone:
+        tree = self._holding.tree
+        apex = tree.records("")
+        head = zone_text(tree.name(""), {"SOA": apex["SOA"]})
+        texts = {tree.name(path): self._text(path) for path in tree.paths()}
+        return engine.scan_text((head + self._sound(head, texts)).encode(), self._wire)
+
+    def _increment(self, base: engine.Zone) -> Increment:
+        tree = self._holding.tree
+        texts = {tree.name(path): self._text(path) for path in self._holding.dirty}
+        head = soa_line(base, following(base.serial))
+        return increment(base, self._sound(head, texts), texts)
+
+    def _text(self, path: str) -> str:
+        tree = self._holding.tree
+        records = {rtype: rrset for rtype, rrset in tree.records(path).items() if rtype != "SOA"}
+        return zone_text(tree.name(path), records)
+
+    def _sound(self, head: str, texts: dict[str, str]) -> str:
+        """The names' text, without those that the engine does not take: a fault of ours, and no
+        reason to leave out the others."""
+        text = "".join(texts.values())
+        try:
+            engine.scan_text((head + text).encode(), self._wire)
+        except engine.ScanError:
+            sound = [one for name, one in texts.items() if self._is_sound(head, name, one)]
+            return "".join(sound)
+        return text
+
+    def _is_sound(self, head: str, name: str, text: str) -> bool:
+        try:
+            engine.scan_text((head + text).encode(), self._wire)
+        except engine.ScanError as error:
+            self._refusals.add(name.encode(), error.message or str(error))
+            return False
+        return True

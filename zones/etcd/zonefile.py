@@ -1,0 +1,275 @@
+"""*etcd*, layout zonefile: whole zones as zone-file text, one key a zone.
+
+`PATH/example.org` holds example.org (RFC 1035 section 5). One follower for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+import attrs
+import dns.name
+
+import engine
+from corefile.names import name_wire, zone_name
+from zones import foreign
+from zones.etcd import rpc_pb2 as rpc
+from zones.etcd.client import Item
+from zones.etcd.config import EtcdConfig
+from zones.etcd.copy import CopiedItem
+from zones.etcd.following import Following, in_thread
+from zones.etcd.refusals import Refusals
+from zones.etcd.skydns import Refused
+from zones.increment import Increment
+from zones.source import Hint, SourceError, Standing
+
+# How long a reading waits for etcd, in seconds.
+FIRST_WAIT = 5.0
+_TOO_LONG = 300
+
+
+@attrs.frozen
+class _Text:
+    """One key. `revision` is that of its last change, as far as it is known."""
+
+    item: CopiedItem
+    revision: int
+
+
+class ZoneTexts:
+    """All zones of one directive. `changed` is called, on the loop, when other zones are there."""
+
+    def __init__(
+        self, config: EtcdConfig, *, kept: Path, executor: Executor, changed: Callable[[], object]
+    ) -> None:
+        self.config = config
+        self.revision = 0
+        self.number = 0
+        self.refusals = Refusals(f"etcd {config.prefix.decode()}")
+        self.executor = executor
+        self._changed = changed
+        self._zones: dict[dns.name.Name, _Text] = {}
+        self._items: dict[bytes, CopiedItem] = {}
+        self._wakes: dict[dns.name.Name, asyncio.Event] = {}
+        self._told: frozenset[dns.name.Name] = frozenset()
+        self._watching: asyncio.Task[None] | None = None
+        self.following = Following(
+            f"etcd {config.prefix.decode()}", config.cluster, config.prefix, self, kept, executor
+        )
+
+    def start(self) -> None:
+        self.following.start()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            self._watching = None
+        await self.following.stop()
+
+    async def zones(self) -> tuple[dns.name.Name, ...]:
+        """Those that etcd has, or had when it was heard last. Raises SourceError while nothing is
+        known."""
+        try:
+            async with asyncio.timeout(FIRST_WAIT):
+                await self.following.known.wait()
+        except TimeoutError:
+            raise SourceError(
+                f"etcd {self.config.cluster.endpoints[0]} {self.config.prefix.decode()}",
+                self.following.problem or "it is being listed",
+                "it is tried again all the time",
+            ) from None
+        self._told = frozenset(self._zones)
+        return tuple(self._zones)
+
+    def text(self, origin: dns.name.Name) -> bytes | None:
+        found = self._zones.get(origin)
+        return None if found is None else found.item.value
+
+    def revision_of(self, origin: dns.name.Name) -> int:
+        """Of a zone's text; what came since then was of other zones."""
+        found = self._zones.get(origin)
+        return 0 if found is None else found.revision
+
+    def wake(self, origin: dns.name.Name) -> asyncio.Event:
+        """Set when a zone's text is another."""
+        return self._wakes.setdefault(origin, asyncio.Event())
+
+    async def _watch(self) -> None:
+        """Tell who is concerned, a burst at a time."""
+        while True:
+            await self.following.wake.wait()
+            await self.following.gather(self.config.gather)
+            self.following.wake.clear()
+            if frozenset(self._zones) != self._told:
+                self._told = frozenset(self._zones)
+                self._changed()
+
+    # --- what is held -------------------------------------------------------------------------
+
+    @property
+    def wants_listing(self) -> bool:
+        return False
+
+    def unknown_leases(self, leases: Collection[int]) -> set[int]:
+        """A zone file has its own TTLs."""
+        del leases
+        return set()
+
+    def restore(self, items: Iterable[CopiedItem], revision: int) -> None:
+        for item in items:
+            self._take(item, revision)
+        self.revision = revision
+
+    def replace(
+        self, items: Sequence[Item], granted: Mapping[int, int | None], revision: int
+    ) -> None:
+        del granted
+        there = {item.key for item in items}
+        for key in [key for key in self._items if key not in there]:
+            self._remove(key)
+        for item in items:
+            known = self._items.get(item.key)
+            if known is None or known.value != item.value:
+                self._take(CopiedItem(item.key, item.value, 0, None), item.mod_revision)
+        self.revision = revision
+
+    def change(
+        self, events: Iterable[rpc.Event], granted: Mapping[int, int | None], revision: int
+    ) -> None:
+        del granted
+        for event in events:
+            if event.type == rpc.Event.DELETE:
+                self._remove(event.kv.key)
+            else:
+                item = CopiedItem(event.kv.key, event.kv.value, 0, None)
+                self._take(item, event.kv.mod_revision)
+        self.revision = revision
+
+    def copied(self) -> list[CopiedItem]:
+        return list(self._items.values())
+
+    def _take(self, item: CopiedItem, revision: int) -> None:
+        self.number += 1
+        self._items[item.key] = item
+        try:
+            origin = self._origin(item.key)
+        except Refused as refused:
+            self.refusals.add(item.key, str(refused))
+            return
+        self.refusals.drop(item.key)
+        self._zones[origin] = _Text(item, revision)
+        self.wake(origin).set()
+
+    def _remove(self, key: bytes) -> None:
+        self.number += 1
+        self._items.pop(key, None)
+        self.refusals.drop(key)
+        with contextlib.suppress(Refused):
+            origin = self._origin(key)
+            self._zones.pop(origin, None)
+            self._wakes.pop(origin, None)
+
+    def _origin(self, key: bytes) -> dns.name.Name:
+        """Raises Refused."""
+        name = key[len(self.config.prefix) :].decode("utf-8", "backslashreplace")
+        try:
+            text = zone_name(name)
+        except ValueError as error:
+            raise Refused(f"the key is no zone's name: {str(error)[:_TOO_LONG]}") from None
+        # One key a zone.
+        wanted = text.removesuffix(".") or "."
+        if name != wanted:
+            raise Refused(f"the key of {text} ends in '{wanted}'")
+        origin = dns.name.from_text(text)
+        if not any(origin.is_subdomain(top) for top in self.config.origins):
+            names = " ".join(str(top) for top in self.config.origins)
+            raise Refused(f"{origin} is not at or below {names}")
+        return origin
+
+
+class TextSource:
+    """One zone of a ZoneTexts."""
+
+    def __init__(self, origin: dns.name.Name, texts: ZoneTexts) -> None:
+        self._origin = origin
+        self._texts = texts
+        self._place = texts.config.where(origin)
+        self._offered: int | None = None
+        self._revision: int | None = None
+        self._waiting_since: float | None = None
+
+    @property
+    def origin(self) -> dns.name.Name:
+        return self._origin
+
+    async def load(self) -> engine.Zone:
+        """Raises SourceError: etcd was never heard, the zone is gone, its text has errors."""
+        following = self._texts.following
+        try:
+            async with asyncio.timeout(FIRST_WAIT):
+                await following.synced.wait()
+        except TimeoutError:
+            problem = following.problem or "it is being listed"
+            raise SourceError(self._place, problem, "it is tried again all the time") from None
+        text = self._texts.text(self._origin)
+        self._offered = self._texts.revision_of(self._origin)
+        if text is None:
+            raise SourceError(self._place, "there is no such key", "put it back")
+        return await in_thread(self._texts.executor, lambda: self._scan(text))
+
+    async def changes(self) -> AsyncIterator[Hint]:
+        wake = self._texts.wake(self._origin)
+        while True:
+            await wake.wait()
+            self._waiting_since = self._waiting_since or time.monotonic()
+            await self._texts.following.gather(self._texts.config.gather)
+            wake.clear()
+            yield Hint(self._place)
+
+    async def increment(self, base: engine.Zone) -> Increment | None:
+        """Never: a text comes whole."""
+        del base
+        return None
+
+    def taken(self) -> None:
+        self._revision = self._offered
+        if self._revision == self._texts.revision_of(self._origin):
+            self._waiting_since = None
+
+    def standing(self) -> Standing:
+        texts = self._texts
+        current = self._waiting_since is None and self._revision is not None
+        return Standing(
+            revision=texts.revision if current else self._revision,
+            behind=texts.following.behind(self._waiting_since),
+            problem=texts.following.problem,
+            entries=1,
+            left_out=len(texts.refusals),
+            examples=texts.refusals.examples(),
+        )
+
+    def _scan(self, text: bytes) -> engine.Zone:
+        origin = name_wire(zone_name(str(self._origin)))
+        try:
+            return engine.scan_text(text, origin, name=self._place, foreign=foreign.read)
+        except engine.ScanError as error:
+            if not error.problems:
+                raise SourceError(self._place, error.message, "correct the zone") from error
+            first, more = error.problems[0], len(error.problems) - 1
+            remedy = "correct the zone" + (f" ({more} more errors)" if more else "")
+            place = f"{self._place}:{first.line}:{first.column}"
+            raise SourceError(place, first.message, remedy) from error
+
+
+def copy_name(config: EtcdConfig) -> str:
+    """What the copy of a directive's keys is called on disk."""
+    return "@zones-" + hashlib.sha256(config.prefix).hexdigest()[:16]

@@ -1,0 +1,70 @@
+"""A change of a zone as two small zones: its touched names before and after, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+import dns.name
+
+import engine
+from corefile.names import name_wire
+from zones.serial import following
+
+# What a signer makes, and the SOA, which a source that is followed does not change: RRSIG, NSEC,
+# DNSKEY, NSEC3, NSEC3PARAM, CDS, CDNSKEY.
+_NOT_THE_SOURCES = frozenset({6, 46, 47, 48, 50, 51, 59, 60})
+_SOA = 6
+
+
+@attrs.frozen
+class Increment:
+    """`before` has the served version's serial, `after` the one that follows."""
+
+    before: engine.Zone
+    after: engine.Zone
+
+    def changes(self) -> engine.Diff:
+        """For the signer; the SOA is no part of it."""
+        return engine.source_changes(self.before, self.after)
+
+    def version(self, current: engine.Zone) -> tuple[engine.Zone, engine.Diff] | None:
+        """The next version of a zone that is not signed; None when nothing changed."""
+        if not self.changes():
+            return None
+        diff = self.before.difference(self.after)
+        return current.apply(diff), diff
+
+
+def increment(base: engine.Zone, after: str, names: Iterable[str]) -> Increment:
+    """`after` is zone-file text of all that is to be at `names`. Raises ScanError."""
+    before = "".join(_text(name, base.rrsets_at(name_wire(name))) for name in names)
+    return Increment(
+        engine.scan_text((soa_line(base, base.serial) + before).encode(), base.origin),
+        engine.scan_text((soa_line(base, following(base.serial)) + after).encode(), base.origin),
+    )
+
+
+def soa_line(base: engine.Zone, serial: int) -> str:
+    """The zone's SOA record under a serial."""
+    soa = base.rrset(base.origin, _SOA)
+    assert soa is not None
+    rdata = soa.rdatas[0]
+    # The serial is the first of five 32-bit numbers at the end (RFC 1035 section 3.3.13).
+    rdata = rdata[:-20] + serial.to_bytes(4) + rdata[-16:]
+    origin, _ = dns.name.from_wire(base.origin, 0)
+    return _line(str(origin), _SOA, soa.ttl, rdata)
+
+
+def _text(name: str, rrsets: Iterable[engine.RRset]) -> str:
+    return "".join(
+        _line(name, rrset.rtype, rrset.ttl, rdata)
+        for rrset in rrsets
+        if not rrset.ours and rrset.rtype not in _NOT_THE_SOURCES
+        for rdata in rrset.rdatas
+    )
+
+
+def _line(name: str, rtype: int, ttl: int, rdata: bytes) -> str:
+    """RFC 3597 section 5."""
+    return f"{name} {ttl} IN TYPE{rtype} \\# {len(rdata)} {rdata.hex()}\n"
