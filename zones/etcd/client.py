@@ -79,6 +79,16 @@ class Beat:
 
 
 @attrs.frozen
+class Newest:
+    """As of a revision: which one had changed a key of a range last, of those that are there,
+    and how many there are."""
+
+    revision: int
+    changed: int
+    count: int
+
+
+@attrs.frozen
 class Page:
     """Keys in order. `last` says that none follow."""
 
@@ -93,7 +103,6 @@ class Batch:
     """What a watch tells: events, in the order of their revisions, or none for a sign of life."""
 
     events: tuple[rpc.Event, ...]
-    revision: int
 
 
 _WatchCall = grpc.aio.StreamStreamCall[Message, rpc.WatchResponse]
@@ -138,6 +147,27 @@ class Connection:
         return Page(
             tuple(answer.kvs), header.cluster_id, revision or header.revision, not answer.more
         )
+
+    async def newest(self, start: bytes, end: bytes) -> Newest:
+        """What tells whether all up to now has been heard. Raises EtcdError."""
+        request = rpc.RangeRequest(
+            key=start,
+            range_end=end,
+            limit=1,
+            keys_only=True,
+            sort_order=rpc.RangeRequest.DESCEND,
+            sort_target=rpc.RangeRequest.MOD,
+        )
+        answer = await self._call("KV/Range", request, rpc.RangeResponse, PAGE_DEADLINE)
+        changed = answer.kvs[0].mod_revision if answer.kvs else 0
+        return Newest(answer.header.revision, changed, answer.count)
+
+    async def changed(self, key: bytes, revision: int) -> int:
+        """Which revision had changed a key last, as of another; 0 where there was none. Raises
+        Compacted, EtcdError."""
+        request = rpc.RangeRequest(key=key, revision=revision, keys_only=True)
+        answer = await self._call("KV/Range", request, rpc.RangeResponse)
+        return answer.kvs[0].mod_revision if answer.kvs else 0
 
     async def granted(self, lease: int) -> int | None:
         """How many seconds a lease was granted for; None when it is no more. Raises EtcdError."""
@@ -264,10 +294,9 @@ async def _batches(
         events += answer.events
         if answer.fragment:
             continue
-        # What a sign of life says of revisions may be ahead of events that are on their way
-        # (etcd issue 15220): only an event's own is to be believed.
-        last = events[-1].kv.mod_revision if events else answer.header.revision
-        yield Batch(tuple(events), last)
+        # What a sign of life says of revisions may be ahead of events that are on their way (in
+        # etcd 3.4 it always is): only an event's own is to be believed.
+        yield Batch(tuple(events))
         events = []
     raise EtcdError("etcd ended the watch")
 

@@ -32,6 +32,8 @@ class _Content(msgspec.Struct, frozen=True, array_like=True):
     prefix: bytes
     cluster: int
     revision: int
+    witness: bytes
+    changed: int
     items: Sequence[CopiedItem]
 
 
@@ -43,7 +45,8 @@ class Copy:
 
 def save(path: Path, prefix: bytes, copy: Copy) -> None:
     """Replace the file. Its loss costs a listing, so it is not fsynced. Raises OSError."""
-    content = _Content(prefix, copy.mark.cluster, copy.mark.revision, copy.items)
+    mark = copy.mark
+    content = _Content(prefix, mark.cluster, mark.revision, mark.witness, mark.changed, copy.items)
     body = msgspec.msgpack.encode(content)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
@@ -63,5 +66,6 @@ def load(path: Path, prefix: bytes) -> Copy | None:
             return None
         found = msgspec.msgpack.decode(body, type=_Content)
         if found.prefix == prefix:
-            return Copy(Mark(found.cluster, found.revision), found.items)
+            mark = Mark(found.cluster, found.revision, found.witness, found.changed)
+            return Copy(mark, found.items)
     return None

@@ -22,12 +22,14 @@ import attrs
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.client import (
     PAGE,
+    Batch,
     Beat,
     Compacted,
     Connection,
     EtcdError,
     Item,
     Login,
+    Newest,
     Page,
     TooLarge,
     range_end,
@@ -36,8 +38,8 @@ from zones.etcd.config import Cluster
 
 # In seconds: between two signs of life, and without any until a member is given up.
 BEAT, SILENCE = 1.0, 3.0
-# While a watch catches up with what happened since the last revision taken.
-_CATCHING_UP = 0.1
+# A watch that has not caught up with what happened before it after so long gives way to a listing.
+_CATCHING_UP = 5.0
 # Between two attempts, growing.
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 # Leases asked for at a time.
@@ -49,6 +51,11 @@ _log = logging.getLogger("zoneward.etcd")
 class Keeper(Protocol):
     """What a follower feeds. `granted` says how long new leases were granted for, in seconds;
     None for those that have ended."""
+
+    @property
+    def keys(self) -> int:
+        """How many keys it has been told of that are there."""
+        ...
 
     def unknown_leases(self, leases: Collection[int]) -> set[int]:
         """Those of some leases whose time is to be asked for."""
@@ -73,10 +80,13 @@ class Keeper(Protocol):
 
 @attrs.frozen
 class Mark:
-    """How far a copy of etcd's keys goes, and of which cluster."""
+    """How far a copy of etcd's keys goes, and by what that history is known again: the cluster,
+    and a key with the revision that had changed it last; 0 where there was no such key."""
 
     cluster: int
     revision: int
+    witness: bytes
+    changed: int
 
 
 class _Restored(Exception):
@@ -97,7 +107,7 @@ class Follower:
         self._keeper = keeper
         self._ask = asyncio.Event()
         self._watch_heard = 0.0
-        self._goal = 0
+        self._goal: Newest | None = None
         self._taking = False
         self._list_again = False
         self.mark = mark
@@ -106,8 +116,6 @@ class Follower:
         #: Whether all was told up to the last sign of life, and when that was (monotonic).
         self.caught_up = False
         self.heard: float | None = None
-        self.listings = 0
-        self.reconnections = 0
 
     def list_again(self) -> None:
         """Have everything listed anew."""
@@ -127,7 +135,6 @@ class Follower:
                     continue
                 except (EtcdError, OSError) as error:
                     self._lost(endpoint, str(error))
-                self.reconnections += 1
                 failures = 1 if self.heard != before else failures + 1
                 pause = _PAUSE * 2.0 ** min(failures - 1, 10)
                 await asyncio.sleep(min(pause, _LONGEST_PAUSE))
@@ -136,18 +143,30 @@ class Follower:
         self.endpoint = endpoint
         async with _connection(self._cluster, endpoint) as connection:
             beat = await connection.beat(self._prefix)
-            if self.mark is not None:
-                self._compare(beat, self.mark)
-            if self.mark is None or self._list_again:
-                await self._list(connection)
-            else:
-                self._goal = beat.revision
+            known = await self._knows(connection, beat)
             while True:
+                if known:
+                    self._goal = await connection.newest(self._prefix, self._end)
+                    self._look()
+                else:
+                    await self._list(connection)
                 try:
                     await self._watch(connection)
                 except Compacted as error:
                     _log.info("%s: %s; listing it anew", self._name, error)
-                await self._list(connection)
+                known = False
+
+    async def _knows(self, connection: Connection, beat: Beat) -> bool:
+        """Whether a watch can go on from what was taken. Raises _Restored, EtcdError."""
+        if self.mark is None or self._list_again:
+            return False
+        self._compare(beat, self.mark)
+        try:
+            await self._recognise(connection, self.mark)
+        except Compacted as error:
+            _log.info("%s: %s; listing it anew", self._name, error)
+            return False
+        return True
 
     def _compare(self, beat: Beat, mark: Mark) -> None:
         if beat.cluster != mark.cluster:
@@ -160,6 +179,14 @@ class Follower:
                 "it was restored from a backup"
             )
 
+    async def _recognise(self, connection: Connection, mark: Mark) -> None:
+        """A cluster that was set up anew may have its old identity, and a higher revision."""
+        if await connection.changed(mark.witness, mark.revision) != mark.changed:
+            raise _Restored(
+                f"etcd's history is another than before ({mark.witness.decode(errors='replace')} "
+                f"at revision {mark.revision})"
+            )
+
     def _lost(self, endpoint: str, problem: str) -> None:
         self.caught_up = False
         line = f"{endpoint}: {problem}"
@@ -169,6 +196,17 @@ class Follower:
             )
             _log.warning("%s: etcd at %s%s", self._name, line, at)
         self.problem = line
+
+    def _look(self) -> None:
+        """Whether all up to the goal was told. A key that is there and had changed last was; the
+        others that changed since are gone again, and when as many are there as there should be,
+        they are the same."""
+        if self.caught_up or self._goal is None or self.mark is None:
+            return
+        revision, goal = self.mark.revision, self._goal
+        same = revision >= goal.changed and self._keeper.keys == goal.count
+        if revision >= goal.revision or same:
+            self._found()
 
     def _found(self) -> None:
         self.heard = time.monotonic()
@@ -196,7 +234,6 @@ class Follower:
         granted = await self._granted(connection, {item.lease for item in items})
         await self._keeper.replace(items, granted, mark)
         self.mark = mark
-        self.listings += 1
         self._found()
 
     async def _pages(self, connection: Connection) -> tuple[list[Item], Mark]:
@@ -207,7 +244,10 @@ class Follower:
             items += page.items
             revision = page.revision
             if page.last or not page.items:
-                return items, Mark(page.cluster, revision)
+                last = max(items, key=lambda item: item.mod_revision, default=None)
+                if last is None:
+                    return items, Mark(page.cluster, revision, self._prefix, 0)
+                return items, Mark(page.cluster, revision, last.key, last.mod_revision)
             start = page.items[-1].key + b"\0"
 
     async def _page(
@@ -258,22 +298,21 @@ class Follower:
                 if batch.events:
                     leases = {event.kv.lease for event in batch.events}
                     granted = await self._granted(connection, leases)
-                    mark = attrs.evolve(self.mark, revision=batch.revision)
+                    mark = _after(self.mark, batch)
                     self._taking = True
                     await self._keeper.change(batch.events, granted, mark)
                     self._taking = False
                     self._watch_heard = time.monotonic()
                     self.mark = mark
-                if not self.caught_up and batch.revision >= self._goal:
-                    self._found()
+                    self._look()
 
     async def _beat(self, connection: Connection) -> None:
         """Raises EtcdError when the member is silent, _Restored."""
-        answered = time.monotonic()
+        began = answered = time.monotonic()
         problem = "it does not answer"
         while not self._list_again:
             self._ask.set()
-            await asyncio.sleep(BEAT if self.caught_up else _CATCHING_UP)
+            await asyncio.sleep(BEAT)
             try:
                 beat = await connection.beat(self._prefix)
             except EtcdError as error:
@@ -285,10 +324,18 @@ class Follower:
                 if self.caught_up:
                     self._found()
             now = time.monotonic()
+            if not self.caught_up and now - began > _CATCHING_UP:
+                self.list_again()
             if now - answered > SILENCE:
                 raise EtcdError(problem)
             if now - self._watch_heard > SILENCE and not self._taking:
                 raise EtcdError("its watch is silent")
+
+
+def _after(mark: Mark, batch: Batch) -> Mark:
+    last = batch.events[-1]
+    changed = 0 if last.type == rpc.Event.DELETE else last.kv.mod_revision
+    return Mark(mark.cluster, last.kv.mod_revision, last.kv.key, changed)
 
 
 @contextlib.asynccontextmanager

@@ -37,6 +37,9 @@ class Held(Protocol):
     number: int
 
     @property
+    def keys(self) -> int: ...
+
+    @property
     def wants_listing(self) -> bool: ...
 
     def unknown_leases(self, leases: Collection[int]) -> set[int]: ...
@@ -81,7 +84,9 @@ class Following:
         self._executor = executor
         self._task: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
-        self._mark: Mark | None = None
+        #: How far all was taken; how often everything was listed.
+        self.mark: Mark | None = None
+        self.listings = 0
         self._copied: Mark | None = None
         self._copied_at = time.monotonic()
 
@@ -123,13 +128,13 @@ class Following:
 
     async def _run(self) -> None:
         """Whatever ends a follower but a cancellation is a fault of ours: said, tried again."""
-        if self._mark is None:
+        if self.mark is None:
             async with self.changing:
                 if await in_thread(self._executor, self._restore):
                     self.known.set()
         while True:
             follower = self._follower = Follower(
-                self._name, self._cluster, self._prefix, self, self._mark
+                self._name, self._cluster, self._prefix, self, self.mark
             )
             try:
                 await follower.run()
@@ -138,10 +143,14 @@ class Following:
                 _log.error("%s: %s; listing it anew", self._name, problem)
                 _log.debug("where it happened", exc_info=error)
                 follower.problem = problem
-                self._mark = None
+                self.mark = None
                 await asyncio.sleep(_AGAIN)
 
     # --- what the follower tells --------------------------------------------------------------
+
+    @property
+    def keys(self) -> int:
+        return self._held.keys
 
     def unknown_leases(self, leases: Collection[int]) -> set[int]:
         return self._held.unknown_leases(leases)
@@ -150,7 +159,8 @@ class Following:
         self, items: Sequence[Item], granted: Mapping[int, int | None], mark: Mark
     ) -> None:
         await self._take(len(items), lambda: self._held.replace(items, granted, mark.revision))
-        self._mark = mark
+        self.mark = mark
+        self.listings += 1
         self.known.set()
         await self._save()
 
@@ -158,7 +168,7 @@ class Following:
         self, events: Sequence[rpc.Event], granted: Mapping[int, int | None], mark: Mark
     ) -> None:
         await self._take(len(events), lambda: self._held.change(events, granted, mark.revision))
-        self._mark = mark
+        self.mark = mark
         if self._held.wants_listing and self._follower is not None:
             self._follower.list_again()
         if time.monotonic() - self._copied_at > COPY_EVERY:
@@ -184,11 +194,11 @@ class Following:
         if found is None:
             return False
         self._held.restore(found.items, found.mark.revision)
-        self._mark = self._copied = found.mark
+        self.mark = self._copied = found.mark
         return True
 
     async def _save(self) -> None:
-        mark = self._mark
+        mark = self.mark
         if mark is None or mark == self._copied:
             return
         items = self._held.copied()

@@ -39,6 +39,11 @@ class Holding:
         self._overflow: set[bytes] = set()
 
     @property
+    def keys(self) -> int:
+        """How many there are, those left out included."""
+        return len(self.items) + len(self._overflow)
+
+    @property
     def wants_listing(self) -> bool:
         """Whether there is room again for what was left out."""
         return bool(self._overflow) and len(self.tree) < self._most

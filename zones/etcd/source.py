@@ -57,7 +57,7 @@ class SkydnsSource:
         self._holding = Holding(
             zone_name(str(origin)), prefix, config.times, config.most_entries, self._refusals
         )
-        self._following = Following(name, config.cluster, prefix, self._holding, kept, executor)
+        self.following = Following(name, config.cluster, prefix, self._holding, kept, executor)
         self.place = config.where(origin)
         self._offer: _Offer | None = None
         self._whole = True
@@ -71,20 +71,20 @@ class SkydnsSource:
 
     async def load(self) -> engine.Zone:
         """The zone as of the last revision taken, whole. Raises SourceError while none was."""
-        self._following.start()
+        self.following.start()
         try:
             async with asyncio.timeout(FIRST_WAIT):
-                await self._following.synced.wait()
+                await self.following.synced.wait()
         except TimeoutError:
-            problem = self._following.problem or "it is being listed"
+            problem = self.following.problem or "it is being listed"
             raise SourceError(self.place, problem, "it is tried again all the time") from None
-        async with self._following.changing:
+        async with self.following.changing:
             self._offer = _Offer(self._holding.number, self._holding.revision, whole=True)
             return await in_thread(self._executor, self._scan_whole)
 
     async def increment(self, base: engine.Zone) -> Increment | None:
         """What has changed since `base` was current; None where the whole is to be loaded."""
-        async with self._following.changing:
+        async with self.following.changing:
             holding = self._holding
             dirty = len(holding.dirty)
             if self._whole or (dirty > _MANY and dirty * _PART > len(holding.tree)):
@@ -104,16 +104,16 @@ class SkydnsSource:
 
     async def changes(self) -> AsyncIterator[Hint]:
         """A hint for each burst: when nothing came for QUIET, or after `gather`."""
-        self._following.start()
-        wake = self._following.wake
+        self.following.start()
+        wake = self.following.wake
         try:
             while True:
                 await wake.wait()
-                await self._following.gather(self._config.gather)
+                await self.following.gather(self._config.gather)
                 wake.clear()
                 yield Hint(self.place)
         finally:
-            await self._following.stop()
+            await self.following.stop()
 
     def standing(self) -> Standing:
         """Where the zone stands; an entry that was left out changes nothing, and counts."""
@@ -121,8 +121,8 @@ class SkydnsSource:
         idle = not holding.dirty and not self._whole
         return Standing(
             revision=holding.revision if idle else self._revision,
-            behind=self._following.behind(holding.waiting_since),
-            problem=self._following.problem,
+            behind=self.following.behind(holding.waiting_since),
+            problem=self.following.problem,
             entries=len(holding.tree),
             left_out=len(self._refusals),
             examples=self._refusals.examples(),

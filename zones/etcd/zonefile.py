@@ -116,6 +116,10 @@ class ZoneTexts:
     # --- what is held -------------------------------------------------------------------------
 
     @property
+    def keys(self) -> int:
+        return len(self._items)
+
+    @property
     def wants_listing(self) -> bool:
         return False
 
