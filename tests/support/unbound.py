@@ -16,7 +16,13 @@ class Unbound:
     """Asks the server at `address` for the `stubs`; listens there too."""
 
     def __init__(
-        self, directory: Path, address: str, anchors: Collection[str], stubs: Collection[str]
+        self,
+        directory: Path,
+        address: str,
+        anchors: Collection[str],
+        stubs: Collection[str],
+        *,
+        options: str = "",
     ) -> None:
         self.address = address
         forwarded = "".join(
@@ -31,7 +37,7 @@ class Unbound:
             "  do-not-query-localhost: no\n  num-threads: 1\n"
             '  module-config: "validator iterator"\n'
             "  aggressive-nsec: no\n  qname-minimisation: no\n  do-ip6: no\n"
-            f"{trust}{forwarded}remote-control:\n  control-enable: no\n"
+            f"{trust}{options}{forwarded}remote-control:\n  control-enable: no\n"
         )
         self.log = directory / "unbound.log"
         program = shutil.which("unbound", path="/usr/sbin:/usr/bin:/usr/local/sbin")
