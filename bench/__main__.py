@@ -5,9 +5,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import batch, cache, lines, manyzones, memory, queries, work
+from bench import batch, cache, etcd, lines, manyzones, memory, queries, work
 
-PARTS = ("queries", "cache", "signing", "verifying", "loading", "memory", "manyzones", "lines")
+PARTS = (
+    *("queries", "cache", "signing", "verifying", "loading", "memory", "manyzones", "etcd"),
+    "lines",
+)
 
 
 def records_of(zone: Path) -> int:
@@ -23,6 +26,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of load a server a round")
     parser.add_argument("--zones", type=int, default=10_000, help="of manyzones")
     parser.add_argument("--rest", type=float, default=120.0, help="seconds at rest of manyzones")
+    parser.add_argument("--services", type=int, default=10_000, help="of etcd")
+    parser.add_argument("--stream", type=float, default=60.0, help="seconds of changes of etcd")
     chosen = parser.parse_args()
     parts = chosen.only or PARTS
     with tempfile.TemporaryDirectory(prefix="zoneward-bench-") as name:
@@ -53,6 +58,16 @@ def main() -> None:
             print(memory.run(zones, folder / "memory"))
         if "manyzones" in parts:
             print(manyzones.run(folder / "manyzones", chosen.zones, chosen.rest))
+        if "etcd" in parts:
+            print(
+                etcd.run(
+                    folder / "etcd",
+                    chosen.services,
+                    chosen.rounds,
+                    chosen.seconds,
+                    chosen.stream,
+                )
+            )
         if "lines" in parts:
             print(lines.run())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 import dns.name
@@ -36,13 +36,34 @@ class Increment:
         return current.apply(diff), diff
 
 
-def increment(base: engine.Zone, after: str, names: Iterable[str]) -> Increment:
-    """`after` is zone-file text of all that is to be at `names`. Raises ScanError."""
-    before = "".join(_text(name, base.rrsets_at(name_wire(name))) for name in names)
+#: Told the name and the reason of what the engine does not take.
+Refuse = Callable[[str, str], None]
+
+
+def increment(base: engine.Zone, texts: Mapping[str, str], refuse: Refuse) -> Increment:
+    """`texts` has, for each name that was touched, zone-file text of all that is to be there."""
+    before = "".join(_text(name, base.rrsets_at(name_wire(name))) for name in texts)
     return Increment(
         engine.scan_text((soa_line(base, base.serial) + before).encode(), base.origin),
-        engine.scan_text((soa_line(base, following(base.serial)) + after).encode(), base.origin),
+        sound_zone(soa_line(base, following(base.serial)), texts, base.origin, refuse),
     )
+
+
+def sound_zone(head: str, texts: Mapping[str, str], origin: bytes, refuse: Refuse) -> engine.Zone:
+    """A zone of its SOA record and its names' texts, without those that the engine does not take:
+    a fault of ours, and no reason to leave out the others. Raises ScanError for the SOA."""
+    try:
+        return engine.scan_text((head + "".join(texts.values())).encode(), origin)
+    except engine.ScanError:
+        sound = []
+        for name, text in texts.items():
+            try:
+                engine.scan_text((head + text).encode(), origin)
+            except engine.ScanError as error:
+                refuse(name, error.message or str(error))
+            else:
+                sound.append(text)
+        return engine.scan_text((head + "".join(sound)).encode(), origin)
 
 
 def soa_line(base: engine.Zone, serial: int) -> str:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 import engine
 from corefile.names import name_wire
 from zones.etcd import skydns
+from zones.etcd.rrsets import Records, zone_text
 from zones.etcd.skydns import Refused
-from zones.etcd.tree import Records, Tree, zone_text
+from zones.etcd.tree import Tree
 
 ZONE = "example.org."
 PREFIX = b"/skydns/org/example/"

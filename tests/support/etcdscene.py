@@ -25,8 +25,9 @@ from house import PORT, House, until
 from unbound import Unbound
 
 from zones.etcd import skydns
+from zones.etcd.rrsets import zone_text
 from zones.etcd.skydns import Refused
-from zones.etcd.tree import Tree, zone_text
+from zones.etcd.tree import Tree
 
 ZONE = "example.org."
 PREFIX = "/skydns/org/example/"

@@ -26,6 +26,9 @@ _MOST_TTL = (1 << 31) - 1
 _SHOWN = 60
 
 _LABEL = re.compile(r"[!-\-0-~]{1,63}", re.ASCII)
+_PATH = re.compile(rf"{_LABEL.pattern}(?:/{_LABEL.pattern})*", re.ASCII)
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 
 
 class Refused(Exception):
@@ -130,12 +133,11 @@ def read_path(rest: bytes, room: int) -> str:
         path = rest.decode("ascii").lower()
     except UnicodeDecodeError:
         raise Refused("the key is not ASCII; an internationalised name is written xn--…") from None
-    length = 0
-    for label in path.split("/"):
-        if not _LABEL.fullmatch(label):
-            raise Refused(f"the key is no name: {_shown(label)} is no label")
-        length += len(label) + 1
-    if length > room:
+    if not _PATH.fullmatch(path):
+        label = next(one for one in path.split("/") if not _LABEL.fullmatch(one))
+        raise Refused(f"the key is no name: {_shown(label)} is no label")
+    # A length in the place of each "/", and one before the first label.
+    if len(path) + 1 > room:
         raise Refused("the key is no name: it takes more than 255 octets")
     return path
 
@@ -170,6 +172,8 @@ def _host(text: str) -> tuple[str | None, str | None]:
     """An address in canonical text, or a name as `zone_name` gives it."""
     if not text:
         return None, None
+    if _IPV4.fullmatch(text):
+        return text, None
     if "%" not in text:
         with contextlib.suppress(ValueError):
             return str(ipaddress.ip_address(text)), None

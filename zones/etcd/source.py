@@ -17,9 +17,9 @@ from zones.etcd.config import EtcdConfig
 from zones.etcd.following import Following, in_thread
 from zones.etcd.holding import Holding
 from zones.etcd.refusals import Refusals
-from zones.etcd.tree import MOST_BELOW, zone_text
-from zones.increment import Increment, increment, soa_line
-from zones.serial import following
+from zones.etcd.rrsets import zone_text
+from zones.etcd.tree import MOST_BELOW
+from zones.increment import Increment, increment, sound_zone
 from zones.source import Hint, SourceError, Standing
 
 # How long a reading waits for a first listing, in seconds.
@@ -137,37 +137,22 @@ class SkydnsSource:
 
     def _scan_whole(self) -> engine.Zone:
         tree = self._holding.tree
-        apex = tree.records("")
-        head = zone_text(tree.name(""), {"SOA": apex["SOA"]})
+        head = zone_text(tree.name(""), {"SOA": tree.records("")["SOA"]})
         texts = {tree.name(path): self._text(path) for path in tree.paths()}
-        return engine.scan_text((head + self._sound(head, texts)).encode(), self._wire)
+        return sound_zone(head, texts, self._wire, self._refuse)
 
     def _increment(self, base: engine.Zone) -> Increment:
         tree = self._holding.tree
         texts = {tree.name(path): self._text(path) for path in self._holding.dirty}
-        head = soa_line(base, following(base.serial))
-        return increment(base, self._sound(head, texts), texts)
+        return increment(base, texts, self._refuse)
 
     def _text(self, path: str) -> str:
+        """All records of a name but the SOA."""
         tree = self._holding.tree
-        records = {rtype: rrset for rtype, rrset in tree.records(path).items() if rtype != "SOA"}
+        records = tree.records(path)
+        if not path:
+            records = {rtype: rrset for rtype, rrset in records.items() if rtype != "SOA"}
         return zone_text(tree.name(path), records)
 
-    def _sound(self, head: str, texts: dict[str, str]) -> str:
-        """The names' text, without those that the engine does not take: a fault of ours, and no
-        reason to leave out the others."""
-        text = "".join(texts.values())
-        try:
-            engine.scan_text((head + text).encode(), self._wire)
-        except engine.ScanError:
-            sound = [one for name, one in texts.items() if self._is_sound(head, name, one)]
-            return "".join(sound)
-        return text
-
-    def _is_sound(self, head: str, name: str, text: str) -> bool:
-        try:
-            engine.scan_text((head + text).encode(), self._wire)
-        except engine.ScanError as error:
-            self._refusals.add(name.encode(), error.message or str(error))
-            return False
-        return True
+    def _refuse(self, name: str, reason: str) -> None:
+        self._refusals.add(name.encode(), reason)

@@ -8,48 +8,21 @@ they can be signed beforehand. A change of one key touches its name and those ab
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-
-import attrs
+from collections.abc import Iterable, Iterator
 
 from corefile.names import encloses, name_labels, zone_name
+from zones.etcd.rrsets import Builder, Records
 from zones.etcd.skydns import TTL, WEIGHT, Entry, LeaseTimes, name_octets, text_strings
 
 #: A name with more entries than this below it answers for none of them: its RRsets would not
 #: fit into a message, and each change would sign them all again.
 MOST_BELOW = 500
-# Octets of rdata in one RRset; a message has 65,535 for it and its signature.
-_LARGEST_RRSET = 48 * 1024
 # SkyDNS's own limit for a chain of names.
 _LONGEST_CHAIN = 8
 _ANY = "any"
 _APEX, _NS = "dns/apex", "dns/ns"
 # CoreDNS's for a zone in etcd: the timers of the SOA, and its TTL, which is the negative one.
 _TIMERS, _SOA_TTL = "7200 1800 86400 30", 30
-
-#: RRsets by type: TTL and rdata in presentation form.
-Records = Mapping[str, tuple[int, tuple[str, ...]]]
-
-
-@attrs.define
-class _Builder:
-    """Collects one name's RRsets: no record twice, one TTL a set (RFC 2181 section 5.2)."""
-
-    sets: dict[str, tuple[int, dict[str, None]]] = attrs.field(factory=dict)
-    sizes: dict[str, int] = attrs.field(factory=dict)
-
-    def add(self, rtype: str, ttl: int, rdata: str, octets: int) -> None:
-        least, rdatas = self.sets.get(rtype, (ttl, {}))
-        size = self.sizes.get(rtype, 0)
-        if rdata not in rdatas:
-            if size + octets > _LARGEST_RRSET:
-                return
-            rdatas[rdata] = None
-            self.sizes[rtype] = size + octets
-        self.sets[rtype] = (min(least, ttl), rdatas)
-
-    def records(self) -> Records:
-        return {rtype: (ttl, tuple(rdatas)) for rtype, (ttl, rdatas) in self.sets.items()}
 
 
 class Tree:
@@ -169,9 +142,14 @@ class Tree:
 
     def name(self, path: str) -> str:
         """A path's name in presentation form."""
-        labels = reversed(path.split("/")) if path else ()
-        below = "".join(f"{_escaped(label)}." for label in labels)
-        return below + self.zone if self.zone != "." or not below else below
+        if not path:
+            return self.zone
+        labels = path.split("/")
+        labels.reverse()
+        if not _PLAIN_PATH.fullmatch(path):
+            labels = [_escaped(label) for label in labels]
+        below = ".".join(labels) + "."
+        return below if self.zone == "." else below + self.zone
 
     def path(self, name: str) -> str | None:
         """The path of a name of the zone; None outside of it, or where no key can be."""
@@ -227,7 +205,7 @@ class Tree:
         return path in self._at or path in self._children
 
     def _apex(self) -> Records:
-        builder = _Builder()
+        builder = Builder()
         hosts = [entry for entry in self.entries(_NS) if entry.address is not None]
         for entry in hosts:
             target = self._own_target(entry)
@@ -247,17 +225,18 @@ class Tree:
         if alias is not None:
             self._uses(path, frozenset())
             return {"CNAME": alias}
-        builder = _Builder()
+        builder = Builder()
         self._fill(builder, path, entries)
         return builder.records()
 
     def _reversed(self, path: str) -> Records:
         """In a reverse zone a host is where the address points, and only its own key counts."""
-        builder = _Builder()
+        builder = Builder()
         for entry in self._at.get(path, ()):
             if entry.target is not None:
                 builder.add("PTR", self._ttl(entry), entry.target, len(entry.target) + 1)
-            self._add_text(builder, entry)
+            if entry.text:
+                self._add_text(builder, self._ttl(entry), entry.text)
         return builder.records()
 
     def _alias(self, path: str, entries: list[Entry]) -> tuple[int, tuple[str, ...]] | None:
@@ -273,7 +252,7 @@ class Tree:
             return None
         return min(map(self._ttl, hosts)), (target,)
 
-    def _fill(self, builder: _Builder, path: str, entries: list[Entry]) -> None:
+    def _fill(self, builder: Builder, path: str, entries: list[Entry]) -> None:
         """All data of a name that is no alias."""
         used: set[str] = set()
         weights: dict[int, int] = {}
@@ -282,26 +261,27 @@ class Tree:
                 weights[entry.priority] = weights.get(entry.priority, 0) + entry.weight
         own = self.name(path or _APEX)
         for entry in entries:
-            self._add_text(builder, entry)
+            ttl = self._ttl(entry)
+            if entry.text:
+                self._add_text(builder, ttl, entry.text)
+            target = entry.target
             if entry.address is not None:
-                self._add_address(builder, self._ttl(entry), entry.address)
-                target = self._own_target(entry)
-            elif entry.target is not None:
-                target = entry.target
-                if not _encloses(own, target):
-                    self._copy_addresses(builder, self._ttl(entry), target, used)
-            else:
+                self._add_address(builder, ttl, entry.address)
+                target = self._own_target(entry) if entry.port or entry.mail else None
+            elif target is not None and not _encloses(own, target):
+                self._copy_addresses(builder, ttl, target, used)
+            if target is None:
                 continue
             octets = len(target) + 7
             if entry.port:
                 weight = max(1, WEIGHT * entry.weight // weights[entry.priority])
                 srv = f"{entry.priority} {weight} {entry.port} {target}"
-                builder.add("SRV", self._ttl(entry), srv, octets)
+                builder.add("SRV", ttl, srv, octets)
             if entry.mail:
-                builder.add("MX", self._ttl(entry), f"{entry.priority} {target}", octets)
+                builder.add("MX", ttl, f"{entry.priority} {target}", octets)
         self._uses(path, frozenset(used))
 
-    def _copy_addresses(self, builder: _Builder, ttl: int, target: str, used: set[str]) -> None:
+    def _copy_addresses(self, builder: Builder, ttl: int, target: str, used: set[str]) -> None:
         """The addresses that a name of this zone leads to, where a CNAME can't stand."""
         again = [(target, ttl, 0)]
         seen: set[str] = set()
@@ -320,16 +300,17 @@ class Tree:
                 elif entry.target is not None:
                     again.append((entry.target, least, steps + 1))
 
-    def _add_address(self, builder: _Builder, ttl: int, address: str) -> None:
+    def _add_address(self, builder: Builder, ttl: int, address: str) -> None:
         builder.add("AAAA" if ":" in address else "A", ttl, address, 16)
 
-    def _add_text(self, builder: _Builder, entry: Entry) -> None:
-        if entry.text:
-            wire = b"".join(bytes([len(one)]) + one for one in text_strings(entry.text))
-            builder.add("TXT", self._ttl(entry), f"\\# {len(wire)} {wire.hex()}", len(wire))
+    def _add_text(self, builder: Builder, ttl: int, text: bytes) -> None:
+        wire = b"".join(bytes([len(one)]) + one for one in text_strings(text))
+        builder.add("TXT", ttl, f"\\# {len(wire)} {wire.hex()}", len(wire))
 
     def _own_target(self, entry: Entry) -> str:
         """The name of an entry's key, less the labels that it wants stripped."""
+        if not entry.strip:
+            return self.name(entry.path)
         segments = entry.path.split("/")
         # Above the zone there is nothing of ours; SkyDNS then strips nothing either.
         kept = len(segments) - entry.strip if entry.strip <= len(segments) else len(segments)
@@ -364,15 +345,6 @@ def grouped(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in found if not entry.group or entry.group in groups]
 
 
-def zone_text(name: str, records: Records) -> str:
-    """One name's RRsets as zone-file lines."""
-    return "".join(
-        f"{name} {ttl} IN {rtype} {rdata}\n"
-        for rtype, (ttl, rdatas) in records.items()
-        for rdata in rdatas
-    )
-
-
 def _encloses(ancestor: str, name: str) -> bool:
     """As `corefile.names.encloses`, quickly where no octet is escaped."""
     if "\\" in name:
@@ -388,3 +360,4 @@ def _escaped(label: str) -> str:
 
 
 _PLAIN = re.compile(r"[-_*a-z0-9]+", re.ASCII)
+_PLAIN_PATH = re.compile(r"[-_*a-z0-9/]+", re.ASCII)

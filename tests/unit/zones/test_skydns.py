@@ -4,8 +4,9 @@ import dns.name
 import pytest
 
 from zones.etcd import skydns
+from zones.etcd.rrsets import zone_text
 from zones.etcd.skydns import Entry, LeaseTimes, Refused
-from zones.etcd.tree import MOST_BELOW, Tree, zone_text
+from zones.etcd.tree import MOST_BELOW, Tree
 
 ZONE = "example.org."
 PREFIX = b"/skydns/org/example/"
