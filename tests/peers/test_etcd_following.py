@@ -388,10 +388,53 @@ def test_pages_that_are_too_large_are_asked_for_in_smaller_ones(
     run(etcd, story)
 
 
-def test_an_etcd_that_is_not_there_is_no_zone_and_says_why(
-    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+def test_a_zone_of_very_many_keys_is_taken_up_to_the_limit(
+    etcd: Etcd, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zones.etcd.source.FIRST_WAIT", 0.5)
+    count = int(request.config.getoption("--etcd-keys"))
+    over = count // 10
+    monkeypatch.setattr("zones.etcd.source.FIRST_WAIT", 60 + count / 1000)
+    etcd.put_all(
+        {f"{PREFIX}g{number // 10}/n{number:09}": {"host": "192.0.2.1"} for number in range(count)}
+    )
+
+    async def first(scene: Scene) -> None:
+        zone = await scene.whole()
+        standing = scene.source.standing()
+        assert (standing.entries, standing.left_out) == (count - over, over)
+        # The names, those above them, their aliases, and the apex.
+        groups = len({number // 10 for number in range(count) if taken(number)})
+        assert zone.name_count == count - over + 2 * groups + 1
+
+    def taken(number: int) -> bool:
+        return f"{PREFIX}g{number // 10}/n{number:09}" in kept
+
+    kept = set(
+        sorted(f"{PREFIX}g{number // 10}/n{number:09}" for number in range(count))[: count - over]
+    )
+    run(etcd, first, f"max-entries {count - over}")
+
+    async def second(scene: Scene) -> None:
+        """A start knows them all, and one change among them is a small one."""
+        await scene.whole()
+        assert scene.source.following.listings == 0
+        assert scene.source.standing().left_out == over
+        name = min(kept)
+        revision = await scene.connection.put(name.encode(), b'{"host":"192.0.2.2"}')
+        await scene.until(revision)
+        assert scene.base is not None
+        found = await scene.source.increment(scene.base)
+        assert found is not None
+        assert found.before.name_count < 10
+        assert found.changes().added_count == 2
+
+    run(etcd, second, f"max-entries {count - over}")
+
+
+def test_an_etcd_that_is_not_there_is_no_zone_and_says_why_once(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("zones.etcd.source.FIRST_WAIT", 1.5)
 
     async def story(scene: Scene) -> None:
         with pytest.raises(SourceError) as caught:
@@ -402,4 +445,6 @@ def test_an_etcd_that_is_not_there_is_no_zone_and_says_why(
         assert standing.problem is not None
         assert "onnect" in standing.problem
 
-    run(Etcd(tmp_path, address), story)
+    run(Etcd(tmp_path, address), story, f"endpoint http://{address}:2380")
+    said = [line.getMessage() for line in caplog.records if "etcd at" in line.getMessage()]
+    assert len(said) == 1

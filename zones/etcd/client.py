@@ -132,10 +132,10 @@ class Connection:
 
     # --- calls ----------------------------------------------------------------------------
 
-    async def beat(self, key: bytes) -> Beat:
+    async def beat(self, key: bytes, deadline: float = DEADLINE) -> Beat:
         """Ask the cluster, by this member: one that is cut off can't answer. Raises EtcdError."""
         request = rpc.RangeRequest(key=key, limit=1, keys_only=True)
-        answer = await self._call("KV/Range", request, rpc.RangeResponse)
+        answer = await self._call("KV/Range", request, rpc.RangeResponse, deadline)
         return Beat(answer.header.cluster_id, answer.header.revision)
 
     async def page(self, start: bytes, end: bytes, revision: int, limit: int = PAGE) -> Page:

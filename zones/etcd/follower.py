@@ -42,6 +42,8 @@ BEAT, SILENCE = 1.0, 3.0
 _CATCHING_UP = 5.0
 # Between two attempts, growing.
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+# That etcd can't be followed is said again after so long, when it is for another reason.
+_SAY_AGAIN = 60.0
 # Leases asked for at a time.
 _LEASES_AT_ONCE = 64
 
@@ -110,6 +112,7 @@ class Follower:
         self._goal: Newest | None = None
         self._taking = False
         self._list_again = False
+        self._said_at = 0.0
         self.mark = mark
         self.endpoint: str | None = None
         self.problem: str | None = None
@@ -190,7 +193,9 @@ class Follower:
     def _lost(self, endpoint: str, problem: str) -> None:
         self.caught_up = False
         line = f"{endpoint}: {problem}"
-        if line != self.problem:
+        now = time.monotonic()
+        if self.problem is None or (line != self.problem and now - self._said_at > _SAY_AGAIN):
+            self._said_at = now
             at = (
                 "" if self.mark is None else f"; what is served is of revision {self.mark.revision}"
             )
@@ -314,7 +319,7 @@ class Follower:
             self._ask.set()
             await asyncio.sleep(BEAT)
             try:
-                beat = await connection.beat(self._prefix)
+                beat = await connection.beat(self._prefix, BEAT)
             except EtcdError as error:
                 problem = str(error)
             else:

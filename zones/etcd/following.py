@@ -194,7 +194,8 @@ class Following:
         if found is None:
             return False
         self._held.restore(found.items, found.mark.revision)
-        self.mark = self._copied = found.mark
+        if not self._held.wants_listing:
+            self.mark = self._copied = found.mark
         return True
 
     async def _save(self) -> None:

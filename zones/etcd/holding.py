@@ -16,6 +16,8 @@ from zones.etcd.tree import Tree
 
 # Leases that nothing has any more are looked for when there are so many more than entries.
 _SPARE_LEASES = 2000
+# In a copy, in the place of a lease: the key is over the limit.
+_LEFT_OUT = -1
 
 
 class Holding:
@@ -46,7 +48,7 @@ class Holding:
     @property
     def wants_listing(self) -> bool:
         """Whether there is room again for what was left out."""
-        return bool(self._overflow) and len(self.tree) < self._most
+        return bool(self._overflow) and len(self.items) < self._most
 
     def served(self, number: int) -> None:
         """All changes up to one are served."""
@@ -64,6 +66,9 @@ class Holding:
     def restore(self, items: Iterable[CopiedItem], revision: int) -> None:
         """From a copy."""
         for item in items:
+            if item.lease == _LEFT_OUT:
+                self._leave_out(item.key)
+                continue
             if item.granted is not None:
                 self.tree.granted(item.lease, item.granted)
             self._take(item)
@@ -101,10 +106,13 @@ class Holding:
         self._came(revision)
 
     def copied(self) -> list[CopiedItem]:
-        """All keys, with the times of their leases."""
+        """All keys, with the times of their leases; of those over the limit the keys alone."""
         return [
-            CopiedItem(item.key, item.value, item.lease, self.tree.granted_for(item.lease))
-            for item in self.items.values()
+            *(
+                CopiedItem(item.key, item.value, item.lease, self.tree.granted_for(item.lease))
+                for item in self.items.values()
+            ),
+            *(CopiedItem(key, b"", _LEFT_OUT, None) for key in self._overflow),
         ]
 
     def _came(self, revision: int) -> None:
@@ -119,8 +127,7 @@ class Holding:
     def _take(self, item: CopiedItem) -> None:
         key = item.key
         if key not in self.items and len(self.items) >= self._most:
-            self._overflow.add(key)
-            self._refusals.add(key, f"there are {self._most} entries already (max-entries)")
+            self._leave_out(key)
             return
         self.items[key] = item
         try:
@@ -131,6 +138,10 @@ class Holding:
             return
         self._refusals.drop(key)
         self._touch(self.tree.put(entry))
+
+    def _leave_out(self, key: bytes) -> None:
+        self._overflow.add(key)
+        self._refusals.add(key, f"there are {self._most} entries already (max-entries)")
 
     def _remove(self, key: bytes) -> None:
         self.items.pop(key, None)
