@@ -6,6 +6,8 @@ Unix seconds.
 
 import contextlib
 import shutil
+import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import attrs
@@ -17,6 +19,8 @@ from engine import Diff, EngineError, Zone, ZoneStore
 DAMAGED = "store"
 # A new snapshot is written when the journal has grown past this many octets.
 _JOURNAL_LIMIT = 8 * 2**20
+# Stores that are kept open.
+_OPEN = 64
 
 
 @attrs.frozen
@@ -32,6 +36,9 @@ class CopyStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        # A store that is opened reads its whole zone: of those written last it is kept.
+        self._stores: OrderedDict[str, ZoneStore] = OrderedDict()
+        self._opening = threading.Lock()
 
     def load_all(self) -> tuple[list[Copy], list[str]]:
         """All copies, and a line for each one that can't be used (which costs a transfer). A
@@ -70,10 +77,27 @@ class CopyStore:
         version may be served all the same."""
         path = self._path(origin)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = ZoneStore(str(path))
-        if diffs is None or store.journal_bytes() > _JOURNAL_LIMIT or not _appended(store, diffs):
-            store.replace(zone)
+        store = self._store(origin)
+        try:
+            full = diffs is None or store.journal_bytes() > _JOURNAL_LIMIT
+            if full or not _appended(store, diffs or []):
+                store.replace(zone)
+        except EngineError:
+            self._forget(origin)
+            raise
         self.save_contact(origin, contact)
+
+    def _store(self, origin: str) -> ZoneStore:
+        with self._opening:
+            store = self._stores.pop(origin, None) or ZoneStore(str(self._path(origin)))
+            self._stores[origin] = store
+            if len(self._stores) > _OPEN:
+                self._stores.popitem(last=False)
+            return store
+
+    def _forget(self, origin: str) -> None:
+        with self._opening:
+            self._stores.pop(origin, None)
 
     def save_contact(self, origin: str, contact: int) -> None:
         """Remember when the primary last said that the copy is current. Raises OSError."""
@@ -83,6 +107,7 @@ class CopyStore:
         fresh.replace(path)
 
     def remove(self, origin: str) -> None:
+        self._forget(origin)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._path(origin))
 
