@@ -11,10 +11,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import ParamSpec, TypeVar
 
 import dns.name
-import dns.rdatatype
 
 import engine
 from keystore import KeystoreError
@@ -27,10 +25,15 @@ from zones.serial import newer
 from zones.source import Followed, Source, SourceError, Standing
 from zones.versions import VersionKeeper
 from zoneward import logging
+from zoneward.content import changes_of, dnskeys_of, faults_of
+from zoneward.offloop import OffLoop
 from zoneward.refusal import one_line
 
 # After a version could not be written, or the engine failed, in seconds.
 RETRY = 10.0
+
+# Between two lines about versions that follow one another, in seconds.
+PACE = 1.0
 
 # What a pass reconsiders, each including those before it (see engine.sign); "anew" makes
 # every signature again.
@@ -39,9 +42,6 @@ _SCOPES = ("changes", "expiring", "all", "anew")
 Target = tuple[bytes, int | None]
 
 _log = logging.get("zone")
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class ZoneTask:
@@ -77,7 +77,7 @@ class ZoneTask:
         self._source = source
         self._followed = source if isinstance(source, Followed) else None
         self._percent = 100 if volatile else 10
-        self._executor = executor
+        self._off = OffLoop(executor)
         self._published = published
         self._passed = passed
         self._wake = asyncio.Event()
@@ -92,6 +92,7 @@ class ZoneTask:
         self._accepted: bytes | None = None
         self._above: int | None = None
         self._mended: tuple[str, ...] = ()
+        self._said_at = -PACE
         # Whether the source was read while the zone was held.
         self._untaken = False
 
@@ -155,7 +156,7 @@ class ZoneTask:
         if self.signer is not None:
             faults = await self.signer.reverify(self.block, zone)
         else:
-            faults = await self._off_loop(_faults, zone)
+            faults = await self._off.run(faults_of, zone)
         self.reverified_at = int(time.time())
         self.reverify_faults = len(faults)
         if faults:
@@ -195,7 +196,7 @@ class ZoneTask:
     async def dnskeys(self) -> frozenset[bytes] | None:
         """Those in the source; None where it can't be read."""
         try:
-            return _dnskeys(await self._source.load())
+            return dnskeys_of(await self._source.load())
         except SourceError:
             return None  # the first pass says why
 
@@ -292,7 +293,7 @@ class ZoneTask:
         failing: bool,
     ) -> str:
         base = self.keeper.current
-        changes = await self._off_loop(_changes, base, read)
+        changes = await self._off.run(changes_of, base, read)
         if isinstance(read, engine.Zone):
             self._source_serial = read.serial
         serial = self._source_serial
@@ -306,20 +307,20 @@ class ZoneTask:
             scope,
             source_serial=serial,
             resign=tuple(resign),
-            dnskeys=_dnskeys(read) if isinstance(read, engine.Zone) else None,
+            dnskeys=dnskeys_of(read) if isinstance(read, engine.Zone) else None,
         )
         # A version that was refused is not tried again: signatures have to be renewed without it.
         self._untaken = isinstance(outcome, Held) and (read is not None or self._untaken)
         match outcome:
             case Published():
                 self.signed_rrsets += outcome.made
-                await self._to_its_end(self.keeper.write, outcome.zone, outcome.diff)
+                await self._off.to_its_end(self.keeper.write, outcome.zone, outcome.diff)
                 self._taken(read)
                 line = (
                     f"zone {self.origin} serial {outcome.zone.serial}: "
                     f"signed {outcome.made} RRsets, kept {outcome.kept}"
                 )
-                _log.info(line, block=self.block)
+                self._say(line, read)
                 for alarm in outcome.alarms:
                     _log.warning(f"zone {self.origin}: {alarm}", block=self.block)
                 self._mend(outcome.alarms)
@@ -352,8 +353,8 @@ class ZoneTask:
         if isinstance(read, Increment):
             assert current is not None
             return await self._pass_increment(read, current)
-        loss = await self._off_loop(content_loss, current, read, percent=self._percent)
-        digest = await self._off_loop(read.digest) if loss else None
+        loss = await self._off.run(content_loss, current, read, percent=self._percent)
+        digest = await self._off.run(read.digest) if loss else None
         if loss is not None and digest != self._accepted:
             self._lost = digest
             return self._fail(
@@ -362,7 +363,7 @@ class ZoneTask:
             )
         self._lost = self._accepted = None
         try:
-            version = await self._off_loop(
+            version = await self._off.run(
                 next_version, current, read, self.place, above=self._above
             )
         except SourceError as error:
@@ -373,7 +374,7 @@ class ZoneTask:
             return f"zone {self.origin} serial {read.serial}: nothing changed"
         if version.zone.signature_count:
             await self._gate(version.zone, current)
-        await self._to_its_end(self.keeper.write, version.zone, version.diff)
+        await self._off.to_its_end(self.keeper.write, version.zone, version.diff)
         self._taken(read)
         self._above = None
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
@@ -382,18 +383,28 @@ class ZoneTask:
         return line
 
     async def _pass_increment(self, read: Increment, current: engine.Zone) -> str:
-        version = await self._off_loop(read.version, current)
+        version = await self._off.run(read.version, current)
         self.problem = None
         if version is None:
             self._taken(read)
             return f"zone {self.origin} serial {current.serial}: nothing changed"
         zone, diff = version
-        await self._to_its_end(self.keeper.write, zone, diff)
+        await self._off.to_its_end(self.keeper.write, zone, diff)
         self._taken(read)
         line = f"zone {self.origin} serial {zone.serial}: loaded, not signed here"
-        _log.info(line, block=self.block)
+        self._say(line, read)
         await self._publish()
         return line
+
+    def _say(self, line: str, read: engine.Zone | Increment | None) -> None:
+        """A version is a line in the log; of those that follow one another within PACE, of a
+        source that is followed, only the first."""
+        now = time.monotonic()
+        if isinstance(read, Increment) and now - self._said_at < PACE:
+            _log.debug(line, block=self.block)
+        else:
+            self._said_at = now
+            _log.info(line, block=self.block)
 
     async def _gate(self, zone: engine.Zone, current: engine.Zone | None) -> None:
         """`gate warn`: what a validator would refuse in a presigned zone is said, not held."""
@@ -401,7 +412,7 @@ class ZoneTask:
         def check() -> engine.Report:
             return engine.verify(zone, at=int(time.time()), since=current, max_failures=3)
 
-        report = await self._off_loop(check)
+        report = await self._off.run(check)
         if report.failure_count:
             first = "; ".join(failure.message for failure in report.failures)
             _log.warning(
@@ -412,7 +423,7 @@ class ZoneTask:
 
     async def _publish(self) -> None:
         self._published(self)
-        await self._to_its_end(self.keeper.fold)
+        await self._off.to_its_end(self.keeper.fold)
 
     def _fail(self, problem: str) -> str:
         """Take note of a problem; logged when it is another than the last."""
@@ -421,48 +432,3 @@ class ZoneTask:
             self.problem = problem
             _log.error(line, block=self.block)
         return line
-
-    async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run in the executor. A cancellation waits for its end: nobody else may open a zone's
-        directory while a thread still writes there."""
-        work = asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: function(*args, **kwargs)
-        )
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await asyncio.wait([work])
-            raise
-
-    async def _to_its_end(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """For what writes: who cancels waits for it too. A thread can't be called back, and
-        the next task's keeper must not meet it in the same directory."""
-        writing = asyncio.ensure_future(self._off_loop(function, *args, **kwargs))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait((writing,))
-            raise
-
-
-def _changes(base: engine.Zone | None, read: engine.Zone | Increment | None) -> engine.Diff:
-    """What the source changed since the version that is served; nothing when it was not read.
-    DNSKEY records of the source are shown to the signer, who refuses foreign ones."""
-    if read is None:
-        assert base is not None
-        return base.difference(base)
-    if isinstance(read, Increment):
-        return read.changes()
-    return engine.source_changes(
-        None if base is None else base.source(), read.source(keep_dnskey=True)
-    )
-
-
-def _dnskeys(read: engine.Zone) -> frozenset[bytes]:
-    found = read.rrset(read.origin, dns.rdatatype.DNSKEY)
-    return frozenset() if found is None else frozenset(found.rdatas)
-
-
-def _faults(zone: engine.Zone) -> tuple[str, ...]:
-    report = engine.verify(zone, at=int(time.time()), max_failures=20)
-    return tuple(failure.message for failure in report.failures)

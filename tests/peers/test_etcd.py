@@ -95,6 +95,8 @@ def test_a_change_signs_what_it_touches_and_goes_to_the_server_by_difference(sce
     scene.shows("n1.svc1", "192.0.2.99")
     # A of the name and of the one above it, and the SOA.
     assert log.lines("serial 2: signed 3 RRsets")
+    # A second of its own: of versions that follow one another the log has one line.
+    time.sleep(1)
     scene.etcd.delete(f"{PREFIX}svc1/n1")
     scene.denies("n1.svc1")
     # A and SRV of the name above, the NSEC before the gap, the SOA.
@@ -112,6 +114,8 @@ def test_etcd_is_frozen(scene: Scene) -> None:
     assert found["revision"] == revision
     assert float(str(found["behind"])) > 2
     assert scene.house.command("status").returncode == 1
+    assert scene.metric("zoneward_zone_source_lost") == 1
+    assert scene.metric("zoneward_zone_source_behind_seconds") > 2
     assert scene.house.lines(f"what is served is of revision {revision}")
     assert scene.validated("stable") == "NOERROR"
     scene.etcd.signal(signal.SIGCONT)
@@ -273,6 +277,10 @@ def test_bad_entries_are_counted_and_the_rest_is_served(scene: Scene) -> None:
     scene.shows("good", "192.0.2.1")
     found = scene.followed()
     assert (found["entries"], found["left_out"]) == (42, 2)
+    assert scene.metric("zoneward_zone_source_entries") == 42
+    assert scene.metric("zoneward_zone_source_left_out") == 2
+    assert scene.metric("zoneward_zone_source_revision") == found["revision"]
+    assert scene.metric("zoneward_zone_source_lost") == 0
     shown = scene.house.command("status").stdout
     assert "left out: 2 entries" in shown
     assert f"'{PREFIX}bad': the value is no JSON object" in shown

@@ -31,6 +31,7 @@ from zones.etcd.tree import Tree
 
 ZONE = "example.org."
 PREFIX = "/skydns/org/example/"
+METRICS = 9154
 # Of what a signer makes.
 _OURS = {"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY", "SOA"}
 
@@ -117,7 +118,8 @@ class Scene:
         return self.members[0]
 
     def start(self) -> None:
-        self.house.corefile(block(*self.lines))
+        metrics = f"    metrics {self.house.address}:{METRICS}"
+        self.house.corefile(block(*self.lines), options=metrics)
         self.house.run(60)
         anchor = self.house.command("ds", "show").stdout.strip()
         self.unbound = Unbound(
@@ -147,6 +149,12 @@ class Scene:
             (zone,) = client.get("http://admin/v1/status").json()["zones"]
         found: dict[str, object] = zone["followed"]
         return found
+
+    def metric(self, name: str) -> float:
+        """One of the manager's, of the zone."""
+        text = httpx.get(f"http://{self.house.address}:{METRICS}/metrics").text
+        (line,) = (one for one in text.splitlines() if one.startswith(f"{name}{{"))
+        return float(line.rpartition(" ")[2])
 
     def shows(self, name: str, *addresses: str, seconds: float = 20) -> None:
         """Until our server answers with these addresses."""
