@@ -346,5 +346,28 @@ def test_whole_zones_come_and_go_and_a_corefile_of_coredns_works(
         until(lambda: house.answer("new.skydns.local"), 20, "a new name")
         etcd.delete("/skydns/local/skydns/new")
         until(lambda: house.ask("new.skydns.local").rcode() == dns.rcode.NXDOMAIN, 20, "it is gone")
+        # A start without etcd: what was served is, zones that only etcd names included.
+        serial = house.serial("b.test")
+        etcd.kill()
+        house.stop()
+        house.run(60)
+        assert house.answer("www.b.test") == ["192.0.2.81"]
+        assert house.answer("www.skydns.local") == ["192.0.2.1"]
+        assert house.serial("b.test") == serial
+        for zone in ("b.test.", "skydns.local."):
+            says_that_it_stays(house, zone)
+        etcd.start()
+        etcd.put("/zones/b.test", TEXT.replace("192.0.2.80", "192.0.2.82"))
+        etcd.put("/skydns/local/skydns/www", {"host": "192.0.2.3"})
+        until(lambda: house.answer("www.b.test") == ["192.0.2.82"], 20, "the next edit")
+        until(lambda: house.answer("www.skydns.local") == ["192.0.2.3"], 20, "the next change")
     finally:
         etcd.kill()
+
+
+def says_that_it_stays(house: House, zone: str) -> None:
+    until(
+        lambda: any("stays served" in line for line in house.lines(f"zone {zone}: etcd ")),
+        20,
+        f"{zone} says that etcd is not there\n{house.log}",
+    )

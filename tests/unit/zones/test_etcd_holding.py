@@ -1,5 +1,6 @@
 """What is held of etcd's keys: what waits to be served, what is left out, what goes to disk."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from zones.config import compile_block
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.copy import CopiedItem, Copy, load, save
 from zones.etcd.follower import Mark
+from zones.etcd.following import Following
 from zones.etcd.holding import Holding
 from zones.etcd.refusals import Refusals
 from zones.etcd.skydns import LeaseTimes
@@ -51,6 +53,38 @@ def test_what_comes_while_a_version_is_made_waits_for_the_next() -> None:
     held.served(held.number)
     assert not held.dirty
     assert held.waiting_since is None
+
+
+class Restless(Holding):
+    """Something has come, each time that somebody looks; `rests` after so many looks."""
+
+    def __init__(self, rests: int) -> None:
+        self.looks, self.rests = 0, rests
+
+    @property
+    def number(self) -> int:
+        self.looks += 1
+        return min(self.looks, self.rests)
+
+
+@pytest.mark.parametrize(("rests", "limit"), [(10**9, 0.05), (6, 60.0)])
+def test_a_burst_is_gathered_until_its_end_or_the_limit(rests: int, limit: float) -> None:
+    """One that never ends is not waited for, nor is the limit when it has ended."""
+    held = Restless(rests)
+
+    async def gather() -> None:
+        following = Following(
+            "zone example.org.",
+            None,  # type: ignore[arg-type]
+            PREFIX,
+            held,
+            Path("/nowhere"),
+            None,  # type: ignore[arg-type]
+        )
+        await asyncio.wait_for(following.gather(limit), 30)
+
+    asyncio.run(gather())
+    assert held.looks >= min(rests, 4)
 
 
 def test_a_listing_touches_only_what_differs() -> None:
