@@ -26,7 +26,7 @@ from zones.source import Hint, SourceError, Standing
 FIRST_WAIT = 5.0
 # Names are written in a thread when they are more than this, and a zone of which a larger part
 # than one in so many has changed is read whole.
-_MANY, _PART = 500, 4
+_MANY, _PART = 500, 2
 # Names told of.
 _NOTES = 3
 
@@ -87,7 +87,7 @@ class SkydnsSource:
         async with self.following.changing:
             holding = self._holding
             dirty = len(holding.dirty)
-            if self._whole or (dirty > _MANY and dirty * _PART > len(holding.tree)):
+            if self._whole or (dirty > _MANY and dirty * _PART > holding.tree.path_count):
                 return None
             self._offer = _Offer(holding.number, holding.revision, whole=False)
             if dirty > _MANY:

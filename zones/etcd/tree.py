@@ -163,6 +163,11 @@ class Tree:
             return None
         return None if any("/" in text for text in texts) else "/".join(reversed(texts))
 
+    @property
+    def path_count(self) -> int:
+        """About how many paths have records."""
+        return len(self._at) + 2 * len(self._children)
+
     def paths(self) -> Iterator[str]:
         """All that may have records, each once."""
         yield ""
