@@ -19,6 +19,7 @@ from corefile.paths import base
 from keystore import KeystoreConfig, read_directive
 from signer.config import SignConfig
 from signer.directive import read_sign
+from signer.policy import PolicyError
 from zones.auto import AutoDirectory
 from zones.config import AnyZone, BlockSpec, EtcdZone, ZoneSpec, compile_block
 from zones.etcd.config import EtcdConfig
@@ -140,6 +141,9 @@ def _plan_block(spec: BlockSpec, directory: Path) -> BlockPlan:
                 )
             reload = None if other is None else other.reload
             zones[origin] = ZoneSpec(origin, sign.database_file, reload or 60.0, spec.sign.place)
+    for zone in zones.values():
+        if isinstance(zone, EtcdZone) and zone.volatile and zone.origin in origins:
+            _check_longest_ttl(zone, sign)
     unknown = [origin for origin in origins if origin not in zones]
     if unknown and not (spec.autos or spec.etcds):
         raise CorefileError(
@@ -150,6 +154,15 @@ def _plan_block(spec: BlockSpec, directory: Path) -> BlockPlan:
     return BlockPlan(
         spec.id, tuple(zones.values()), spec.autos, spec.etcds, sign, origins, spec.place
     )
+
+
+def _check_longest_ttl(zone: EtcdZone, sign: SignConfig) -> None:
+    """Any writer may put a TTL as long as is taken, and it would hold up all other changes.
+    Raises CorefileError."""
+    try:
+        sign.policy.check_ttl(zone.config.times.most, "etcd: max-lease-ttl")
+    except PolicyError as error:
+        raise CorefileError(zone.place, f"{error}; lower max-lease-ttl") from None
 
 
 def shared(sign: SignConfig | None) -> SignConfig | None:

@@ -11,6 +11,7 @@ from corefile.arguments import SecretReference
 from zones.config import BlockSpec, EtcdZone, compile_block
 from zones.etcd.client import EtcdError, Login
 from zones.etcd.config import EtcdConfig, TlsFiles
+from zoneward.configuration import plan_manager
 
 
 def compiled(text: str) -> BlockSpec:
@@ -103,6 +104,26 @@ def test_whole_zones_are_found_at_run_time() -> None:
     (found,) = spec.etcds
     assert found.prefix == b"/zones/"
     assert found.where(dns.name.from_text("a.test.")) == "etcd localhost:2379 /zones/a.test"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # A writer's TTL must not be able to hold up the zone.
+        (
+            "etcd\n sign {\n refresh 12h\n validity 2d\n jitter 1h\n parent none\n }",
+            "lower max-lease-ttl",
+        ),
+        ("etcd\n sign db.example.org", "leave out DBFILE: a bare `sign` signs it"),
+    ],
+)
+def test_what_does_not_go_with_sign_is_refused(text: str, problem: str) -> None:
+    parsed = corefile.parse(
+        f"example.org {{\n {text}\n}}", path="/etc/Corefile", environ={}, read=lambda _: ""
+    )
+    with pytest.raises(CorefileError) as caught:
+        plan_manager(parsed)
+    assert problem in str(caught.value)
 
 
 def test_fallthrough_is_taken_with_a_warning() -> None:
