@@ -8,6 +8,7 @@ RUST   := engine/Cargo.toml
 ROOMS  := corefile engine keystore registrars server signer zones zoneward
 # Tests against peers each have a loopback address of their own, so they run side by side.
 JOBS   ?= 4
+LIVE_JOBS ?= 6
 # Seconds of fuzzing in `make test`: of work, shared by six targets on two threads.
 FUZZ_SECONDS ?= 120
 
@@ -64,8 +65,9 @@ fuzz: ## a minute of hostile bytes for every parser
 peers: ## Debian's name servers and tools that the tests talk to
 	sh tools/peers.sh
 
+# Most of them wait for time, not for a processor.
 live: build
-	$(BIN)/pytest -q -n $(JOBS) tests/peers
+	$(BIN)/pytest -q -n $(LIVE_JOBS) --dist worksteal tests/peers
 
 test: check peers fuzz live ## everything: what CI runs
 

@@ -212,9 +212,9 @@ def test_a_damaged_zone_store_is_left_alone(signed: House) -> None:
 
 
 def test_a_corefile_with_a_typo_starts_nothing(house: House) -> None:
-    house.corefile(BLOCK.replace("bind", "bnid"))
+    house.corefile(BLOCK.replace("bind", "bimd"))
     house.start()
     line = refused(house)
-    assert line.endswith("unknown directive 'bnid'; did you mean 'bind'?")
+    assert line.endswith("unknown directive 'bimd'; did you mean 'bind'?")
     assert "Corefile:" in line
     assert not (house.directory / "state").exists()

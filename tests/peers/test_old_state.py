@@ -132,19 +132,22 @@ class Scene:
         until(is_held, 30, f"a hold\n{said}\n{self.house.log}")
         return said
 
+    def copy(self) -> engine.Zone | None:
+        """The server's copy of the version that it serves, which it writes once it does."""
+        (store,) = (self.house.directory / "state/server/zones").glob(f"*/{NAME}")
+        shutil.copytree(store, self.house.directory / "looked at", dirs_exist_ok=True)
+        zone = engine.ZoneStore(str(self.house.directory / "looked at")).load()
+        shutil.rmtree(self.house.directory / "looked at")
+        return zone if zone is not None and zone.serial == self.house.serial(NAME) else None
+
     def is_valid(self) -> int:
         """What the server has validates by the parent's DS, as the strictest validator sees it
         and as Unbound does. Its serial."""
         ds = self.parent.ds()
         assert ds
-        (copy,) = (self.house.directory / "state/server/zones").glob(f"*/{NAME}")
-        shutil.copytree(copy, self.house.directory / "looked at", dirs_exist_ok=True)
-        zone = engine.ZoneStore(str(self.house.directory / "looked at")).load()
-        shutil.rmtree(self.house.directory / "looked at")
-        assert zone is not None
+        zone = until(self.copy, 30, "the server's copy on disk")
         report = engine.verify(zone, at=int(time.time()), ds=[ds])
         assert report.failure_count == 0, [failure.message for failure in report.failures]
-        assert zone.serial == self.house.serial(NAME)
         anchors = [f"{NAME}. IN DS {rdata.to_text()}" for rdata in self.parent.records()]
         unbound = Unbound(self.house.directory, self.house.address, anchors, [NAME])
         try:
