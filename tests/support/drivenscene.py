@@ -13,7 +13,7 @@ from house import House, free_port
 from livescene import Scene
 from parents import API_KEY, KEY_NAME, SECRET, Delegating, Parent
 from parentzone import PARENT
-from parentzone import free_port as parent_port
+from ports import free_port as parent_port
 from registrar import ds_record
 from validator import EAGER, PLAIN, Validator
 

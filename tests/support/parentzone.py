@@ -1,10 +1,7 @@
 """BIND as the parent of a zone: signed, and its DS changed by TSIG dynamic update (RFC 2136)."""
 
 import base64
-import contextlib
 import os
-import random
-import socket
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +18,7 @@ import dns.rrset
 import dns.tsigkeyring
 import dns.update
 from house import until
+from ports import free_port
 
 PARENT = dns.name.from_text("example.net")
 
@@ -119,20 +117,6 @@ class SignedParent:
     def end(self) -> None:
         self._process.terminate()
         self._process.wait(20)
-
-
-def free_port(address: str) -> int:
-    """Of no use to UDP and TCP now, and below those that connections get by themselves."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-            contextlib.suppress(OSError),
-        ):
-            udp.bind((address, port))
-            tcp.bind((address, port))
-            return port
 
 
 _SIGNED = (dns.rdatatype.DNSKEY, dns.rdatatype.SOA)

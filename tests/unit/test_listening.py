@@ -17,6 +17,7 @@ import dns.query
 import dns.rcode
 import pytest
 from keymaker import plan, sign_new
+from ports import free_port
 
 import engine
 from server import counters
@@ -27,14 +28,6 @@ TEXT = "@ 60 SOA ns hostmaster 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.1\n"
 
 def zone(origin: str, extra: str = "") -> engine.Zone:
     return engine.scan_text((TEXT + extra).encode(), dns.name.from_text(origin).to_wire())
-
-
-def free_port(address: str) -> int:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def refuses(port: int) -> bool:

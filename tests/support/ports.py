@@ -1,0 +1,20 @@
+"""Ports for servers of the tests."""
+
+import contextlib
+import random
+import socket
+
+
+def free_port(address: str) -> int:
+    """Of no use to UDP and TCP now, and below those that connections get by themselves."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with (
+            socket.socket(family, socket.SOCK_DGRAM) as udp,
+            socket.socket(family, socket.SOCK_STREAM) as tcp,
+            contextlib.suppress(OSError),
+        ):
+            udp.bind((address, port))
+            tcp.bind((address, port))
+            return port
