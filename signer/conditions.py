@@ -10,7 +10,6 @@ from signer.observations import Observations
 from signer.policy import DsMode, Policy
 
 _H, _R, _O, _U = State
-_ANCHORED = frozenset({_R, _O, _U})
 
 
 @attrs.frozen
