@@ -4,7 +4,6 @@ named in a Corefile, asked something."""
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +18,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from ports import free_port
 
 import zoneward
 
@@ -77,13 +77,6 @@ def run(*command: object) -> str:
     return done.stdout + done.stderr
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def corefile(directory: Path, port: int) -> Path:
     """The example of the plugin's own page, on an address and port of the test's."""
     (text,) = re.findall(
@@ -102,7 +95,7 @@ def corefile(directory: Path, port: int) -> Path:
 def port(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """`zoneward run`, up and answering."""
     directory = tmp_path_factory.mktemp("run")
-    port = free_port()
+    port = free_port(ADDRESS)
     path = corefile(directory, port)
     log = (directory / "log").open("wb")
     process = subprocess.Popen(

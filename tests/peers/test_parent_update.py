@@ -1,6 +1,5 @@
 """The driver of dynamic updates against real parents: BIND, Knot and PowerDNS."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import dns.name
 import parents
 import pytest
 from parents import CHILD, KEY_NAME, SECRET, Parent
+from ports import free_port
 
 from corefile.arguments import SecretReference
 from registrars.plan import difference
@@ -37,13 +37,6 @@ def running(
     directory = tmp_path_factory.mktemp(kind) / "parent"
     with parents.running(kind, directory, address, free_port(address), free_port(address)) as found:
         yield found
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def update(

@@ -18,6 +18,7 @@ import dns.name
 import dns.query
 import dns.rcode
 import pytest
+from ports import free_port
 
 import engine
 
@@ -48,18 +49,11 @@ VERSIONS = [
 DIFFS = [VERSIONS[0].difference(VERSIONS[1]), VERSIONS[1].difference(VERSIONS[2])]
 
 
-def free_port(address: str = ADDRESS) -> int:
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind((address, 0))
-        udp.bind((address, tcp.getsockname()[1]))
-        return int(tcp.getsockname()[1])
-
-
 class Primary:
     """TransferServer on sockets: TCP, and UDP for SOA queries. Keyed requests only."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = free_port(ADDRESS)
         self.asked: list[str] = []
         self.version = 0
         self._server = engine.TransferServer([KEY])

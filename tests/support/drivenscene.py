@@ -9,11 +9,11 @@ from typing import NamedTuple
 import dns.name
 import dns.rdtypes.ANY.DS
 import parents
-from house import House, free_port
+from house import House
 from livescene import Scene
 from parents import API_KEY, KEY_NAME, SECRET, Delegating, Parent
 from parentzone import PARENT
-from ports import free_port as parent_port
+from ports import free_port
 from registrar import ds_record
 from validator import EAGER, PLAIN, Validator
 
@@ -145,7 +145,7 @@ class Stage:
                 kind,
                 house.directory / "parent",
                 address,
-                parent_port(address),
+                free_port(address),
                 free_port(address),
                 delegating,
             )

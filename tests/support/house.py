@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -230,11 +229,3 @@ def children(parent: int) -> Iterator[tuple[int, list[str]]]:
             continue
         if int(stat.rpartition(")")[2].split()[1]) == parent:
             yield int(entry.name), words
-
-
-def free_port(address: str) -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -11,8 +11,9 @@ import dns.message
 import dns.name
 import dns.query
 import dns.rcode
-from house import PORT, free_port, until
+from house import PORT, until
 from parentzone import PARENT
+from ports import free_port
 
 # As strict as Unbound can be: no second try that would hide a mix of caches that does not
 # validate, every algorithm of the DS RRset looked at.

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import itertools
 import json
-import os
 import re
 import socket
 import time
@@ -22,6 +20,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 from fakemanager import zone
+from ports import free_port
 
 import corefile
 import engine
@@ -118,27 +117,12 @@ PLUGINS: dict[str, type[Plugin]] = {
     )
 }
 
-# Apart from those of other processes that run these tests side by side.
-_ports = itertools.count(20000 + os.getpid() % 300 * 100)
-
-
-def free_port() -> int:
-    for port in _ports:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            try:
-                stream.bind((ADDRESS, port))
-                datagram.bind((ADDRESS, port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
-
 
 class Running:
     """The engine with one Corefile, whose port is written PORT."""
 
     def __init__(self, text: str) -> None:
-        self.port = free_port()
+        self.port = free_port(ADDRESS)
         self.server = engine.Server()
         self.runtime = PluginRuntime(self.server)
         self.compiled = self.compile(text, 0)

@@ -1,13 +1,13 @@
 """*loop*: what is forwarded and comes back stops the start."""
 
 import asyncio
-import socket
 from pathlib import Path
 
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from ports import free_port
 from upstream import Heard, reply_to, upstream
 
 import corefile
@@ -19,13 +19,6 @@ from server.service import Service, ServiceError
 
 ADDRESS = "127.0.7.9"
 OTHER = "127.0.7.10"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def start(directory: Path, text: str) -> bool:
@@ -52,7 +45,7 @@ def block(port: int, to: str) -> str:
 
 
 def test_a_server_that_forwards_to_itself_does_not_start(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(ADDRESS)
     with pytest.raises(ServiceError) as raised:
         start(tmp_path, block(port, f"{ADDRESS}:{port}"))
     assert str(raised.value) == (
@@ -63,9 +56,9 @@ def test_a_server_that_forwards_to_itself_does_not_start(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("options", ["", "force_tcp"])
 def test_a_loop_over_another_block_is_found_too(tmp_path: Path, options: str) -> None:
-    first, second = free_port(), free_port()
+    first, second = free_port(ADDRESS), free_port(ADDRESS)
     while second == first:
-        second = free_port()
+        second = free_port(ADDRESS)
     back = f".:{second} {{\n bind {ADDRESS}\n forward . {ADDRESS}:{first} {{\n {options}\n }}\n}}\n"
     with pytest.raises(ServiceError, match="comes back to it"):
         start(tmp_path, block(first, f"{ADDRESS}:{second}") + back)
@@ -76,7 +69,7 @@ def test_a_server_with_an_upstream_starts(tmp_path: Path) -> None:
         return reply_to(heard, rcode=dns.rcode.NXDOMAIN).to_wire()
 
     with upstream(OTHER, nothing) as one:
-        assert start(tmp_path, block(free_port(), f"{OTHER}:{one.port}"))
+        assert start(tmp_path, block(free_port(ADDRESS), f"{OTHER}:{one.port}"))
         (probe,) = [heard for heard in one.heard if len(heard.name.split(".")) == 3]
     assert probe.message.question[0].rdtype == 13
 
@@ -84,7 +77,7 @@ def test_a_server_with_an_upstream_starts(tmp_path: Path) -> None:
 def test_a_server_starts_though_its_upstream_is_away(tmp_path: Path) -> None:
     with upstream(OTHER, lambda heard: None) as one:
         one.close()
-        text = block(free_port(), f"{OTHER}:{one.port} {{\n max_connect_attempts 1\n }}")
+        text = block(free_port(ADDRESS), f"{OTHER}:{one.port} {{\n max_connect_attempts 1\n }}")
         assert start(tmp_path, text)
 
 

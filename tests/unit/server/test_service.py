@@ -15,6 +15,7 @@ import dns.rcode
 import httpx
 import pytest
 from fakemanager import LINK, FakeManager, catalog, zone
+from ports import free_port
 
 import engine
 from corefile.link import catalog_name
@@ -41,17 +42,10 @@ a.test:{dns} {{
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Rig:
     def __init__(self, directory: Path, dns_port: int = 0) -> None:
         self.directory = directory
-        self.dns, self.http = dns_port or free_port(), free_port()
+        self.dns, self.http = dns_port or free_port(ADDRESS), free_port(ADDRESS)
         self.stop, self.hurry = asyncio.Event(), asyncio.Event()
         (directory / "state" / "run").mkdir(parents=True, exist_ok=True)
         (directory / "state" / "server").mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ import dns.rcode
 import pytest
 from fakemanager import LINK, zone
 from house import until
+from ports import free_port
 
 import corefile
 from corefile import block_id
@@ -36,13 +37,6 @@ def serve(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def ask(port: int, patience: float = 20.0) -> dns.message.Message:
     """Asks until there is an answer: the sockets may not be open yet."""
     query = dns.message.make_query("www.a.test", "A")
@@ -57,7 +51,7 @@ def ask(port: int, patience: float = 20.0) -> dns.message.Message:
 
 def prepared(directory: Path) -> int:
     """A Corefile and, in the state directory, a copy of its zone as an earlier run left it."""
-    port = free_port()
+    port = free_port(ADDRESS)
     text = f"a.test:{port} {{\n bind {ADDRESS}\n file db\n}}\n"
     (directory / "Corefile").write_text(text)
     block = block_id(corefile.load(str(directory / "Corefile")).blocks[0])
@@ -144,7 +138,7 @@ def test_a_wrong_corefile_does_not_end_a_running_server(tmp_path: Path) -> None:
 
 
 def test_a_changed_corefile_is_taken_in(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(ADDRESS)
     text = f".:{port} {{\n bind {ADDRESS}\n reload 2s 1s\n chaos NAME\n}}\n"
     (tmp_path / "Corefile").write_text(text.replace("NAME", "CoreDNS-001"))
     process = serve(tmp_path)
