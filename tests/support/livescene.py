@@ -103,6 +103,10 @@ class Scene:
             lambda: any(_state(key, "DS") == "omnipresent" for key in self.keys()),
             "a DS in every cache",
         )
+        # What a resolver took for insecure, as long as it knew of no DS, it gives as insecure until
+        # its own TTL ends.
+        known = time.monotonic() + self._ttl + 2
+        self.wait(lambda: time.monotonic() > known, "the end of answers of before the DS")
         self.expects.authenticated = True
         self.note("from here on", "every answer is to be authenticated")
 
