@@ -61,7 +61,8 @@ def _can_take_over(key: Key) -> bool:
 
 def frozen_by(keyset: KeySet) -> tuple[Key, ...]:
     """Lost keys whose signatures the DNSKEY RRset lives on: it can't change before the DS of
-    a key of their algorithm that can sign is everywhere."""
+    a key of their algorithm that can sign is everywhere. One that only stood by is among them
+    while no other of its algorithm can sign, which nobody then waits for in vain."""
     able = {key.algorithm for key in keyset.keys if _can_take_over(key)}
     return tuple(
         key
@@ -73,7 +74,7 @@ def frozen_by(keyset: KeySet) -> tuple[Key, ...]:
 def _can_be_signed(at: Situation) -> str | None:
     """RFC 6781 section 4.2.1.2: nobody can sign another DNSKEY RRset while the key that does
     is lost, but a key whose DS every cache has."""
-    able = not at.key.standby and at.key.state(RecordKind.DS) is _O
+    able = not at.key.lost and not at.key.standby and at.key.state(RecordKind.DS) is _O
     if all(able and lost.algorithm == at.key.algorithm for lost in frozen_by(at.keyset)):
         return None
     return "the key that signs the DNSKEY RRset is lost"
@@ -146,9 +147,9 @@ def _ds_gone_first(at: Situation) -> str | None:
 
 
 def _another_ds(at: Situation) -> str | None:
-    """Where a lost key signs, the rules can't tell whether another lost one does. And a DS that
-    was ordered and is taken back may come all the same: one that is to stay, or is as good, has
-    to be there."""
+    """A DS goes beside that of a key that can sign the DNSKEY RRset. The rules can't tell which
+    of several lost keys has; and a DS that was ordered and is taken back may come all the
+    same, so that one that is to stay, or is as good, has to be there."""
     if at.insecure:
         return None
     if any(

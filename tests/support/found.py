@@ -197,6 +197,9 @@ CONDITIONS_FOUND = {
         "_ds_first: without and new.state(RecordKind.DS) is _O",
         "_ds_first: without and doubled",
     ),
+    "two lost keys, and a successor of both that is lost": (
+        "_can_be_signed: without and not at.key.lost",
+    ),
     "zone key": (
         "_signs_once_known: without if at.key.state(RecordKind.DNSKEY) is _O: return",
         "_version_is_complete: without if any((other.record(RecordKind.KRRSIG) is not None a...",

@@ -130,6 +130,16 @@ LOST = {
             key_in("KSK3", Role.KSK, 13, "OHHO"),
         ),
     ),
+    "two lost keys, and a successor of both that is lost": Story(
+        keys(
+            attrs.evolve(leaving("KSK1", Role.KSK, "OHOO", "KSK4"), lost=True),
+            key_in("ZSK2", Role.ZSK, 13, "OOHH"),
+            attrs.evolve(leaving("KSK3", Role.KSK, "OHOO", "KSK4"), lost=True),
+            attrs.evolve(leaving("KSK4", Role.KSK, "HHHO", "KSK5"), lost=True),
+            key_in("KSK5", Role.KSK, 13, "HHHR", predecessor="KSK4"),
+        ),
+        SPLIT_DOUBLE_DS,
+    ),
     "a lost key of an algorithm that is left": Story(
         keys(attrs.evolve(_LOST, successor=None), key_in("CSK2", Role.CSK, 8, "OOOO")),
         OTHER,
