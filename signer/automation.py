@@ -179,10 +179,14 @@ class Automation:
             await self.lookout.note_parent(self.keyset)
             held = self.held is not None
             self.lookout.parent_asked(boot, self.keyset, self.step, held=held)
-            decision = self._decide(self.variants.dnskeys(), self.clock.wall())
-            await self._hold(decision if isinstance(decision, Hold) else None)
+            await self.reconsider()
         await self.lookout.look_at_servers(self.keyset, self.step)
         await self.lookout.acknowledge(self.keyset)
+
+    async def reconsider(self) -> None:
+        """Whether the zone is to be held now, with its keys as they are."""
+        decision = self._decide(self.variants.dnskeys(), self.clock.wall())
+        await self._hold(decision if isinstance(decision, Hold) else None)
 
     async def advance(self) -> None:
         """Take the steps that may be taken, unless the zone is held."""

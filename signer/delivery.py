@@ -5,12 +5,13 @@ the registrar has is compared with it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 
 from registrars.protocol import Entry
 from signer.actions import Advance, SubmitDs, WithdrawDs
+from signer.conditions import frozen_by
 from signer.ds import ds_rdata
 from signer.keyset import ForeignKey, Key, KeySet, RecordKind, State
 from signer.policy import Policy
@@ -54,6 +55,7 @@ def wanted(keyset: KeySet, policy: Policy, *, insecure: bool) -> Wanted:
     theirs = keyset.foreign_ksks()
     known = [key for key in keyset.keys if key.record(RecordKind.DS) is not None]
     visible = [key for key in known if key.visible(RecordKind.DS)]
+    frozen = {key.fingerprint for key in frozen_by(keyset)}
     return Wanted(
         entries=_entries(keyset, [*visible, *theirs], policy.cds or _DEFAULT),
         ours=_entries(keyset, [*known, *keyset.foreign], _DIGESTS),
@@ -62,13 +64,15 @@ def wanted(keyset: KeySet, policy: Policy, *, insecure: bool) -> Wanted:
             [*(key for key in known if key.state(RecordKind.DS) in _THERE), *theirs],
             policy.cds or _DEFAULT,
         ),
-        working=_entries(keyset, [key for key in known if _works(key)], _DIGESTS),
+        working=_entries(keyset, [key for key in known if _works(key, frozen)], _DIGESTS),
         insecure=insecure and not visible,
     )
 
 
-def _works(key: Key) -> bool:
-    return key.visible(RecordKind.KRRSIG) and key.visible(RecordKind.DNSKEY) and not key.lost
+def _works(key: Key, frozen: Collection[str]) -> bool:
+    """Whether the DNSKEY RRset has a signature of it: of a lost one, as long as it can't change."""
+    signed = key.visible(RecordKind.KRRSIG) and key.visible(RecordKind.DNSKEY)
+    return signed and (not key.lost or key.fingerprint in frozen)
 
 
 def _entries(

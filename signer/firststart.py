@@ -55,7 +55,8 @@ def decide(
                 f"the private half of key {key_tag(key.dnskey)} can't be read ({key.unreadable})"
                 for key in lost
             ),
-            "restore it; a new key is never made in its place",
+            "restore it; a new key is never made in its place, unless you say that it is lost: "
+            f"zoneward keys roll {origin} --lost {key_tag(lost[0].dnskey)}",
             now,
             signing=False,
         )

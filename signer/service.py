@@ -185,6 +185,8 @@ class ZoneSigner:
             keyset = requests.apply(self.keyset, self.config.policy, wanted)
             action, detail = requests.words(wanted)
             await self._ring.save(keyset, (detail,), actor=actor, action=action)
+            if self._automation.held is not None:
+                await self._automation.reconsider()
             await self._automation.advance()
 
     async def confirm_ds(self, *, seen: bool, actor: str = "operator") -> tuple[Key, ...]:
