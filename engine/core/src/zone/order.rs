@@ -5,8 +5,10 @@
 //! pages.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
+use crate::dnssec::canonical::Rrsig;
 use crate::name::{self, NameRef};
 use crate::zone::node::Node;
 
@@ -18,14 +20,58 @@ struct Entry {
     node: Node,
 }
 
-type Page = Arc<Vec<Entry>>;
+#[derive(Default)]
+struct Page {
+    entries: Vec<Entry>,
+    /// The least RRSIG expiration, once somebody has asked: of a zone of which little changes it
+    /// is asked for with each version.
+    expiration: OnceLock<Option<u32>>,
+}
+
+impl Page {
+    fn new(entries: Vec<Entry>) -> Arc<Self> {
+        Arc::new(Self { entries, ..Self::default() })
+    }
+
+    fn expiration(&self) -> Option<u32> {
+        let found = || {
+            self.iter()
+                .flat_map(|entry| entry.node.rrsets())
+                .flat_map(|rrset| rrset.signatures())
+                .filter_map(|rdata| Rrsig::parse(rdata).map(|rrsig| rrsig.expiration))
+                .min()
+        };
+        *self.expiration.get_or_init(found)
+    }
+}
+
+/// For one who changes it.
+impl Clone for Page {
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone(), ..Self::default() }
+    }
+}
+
+impl Deref for Page {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+fn changed(page: &mut Arc<Page>) -> &mut Vec<Entry> {
+    let page = Arc::make_mut(page);
+    page.expiration.take();
+    &mut page.entries
+}
 
 #[derive(Clone)]
 pub struct Order {
     /// Length of the origin's sort key, which all keys begin with and none needs.
     skip: usize,
     firsts: Vec<u128>,
-    pages: Vec<Page>,
+    pages: Vec<Arc<Page>>,
     length: usize,
 }
 
@@ -71,7 +117,7 @@ impl Order {
     fn push_page(&mut self, page: Vec<Entry>) {
         self.firsts.push(page[0].prefix);
         self.length += page.len();
-        self.pages.push(Arc::new(page));
+        self.pages.push(Page::new(page));
     }
 
     pub fn len(&self) -> usize {
@@ -111,7 +157,7 @@ impl Order {
 
     pub fn insert(&mut self, node: Node) {
         match self.search(node.name()) {
-            Ok(Place { page, entry }) => Arc::make_mut(&mut self.pages[page])[entry].node = node,
+            Ok(Place { page, entry }) => changed(&mut self.pages[page])[entry].node = node,
             Err(Place { page, entry }) => {
                 let prefix = prefix_of(node.name(), self.skip);
                 if self.pages.is_empty() {
@@ -119,13 +165,13 @@ impl Order {
                     return;
                 }
                 self.length += 1;
-                let entries = Arc::make_mut(&mut self.pages[page]);
+                let entries = changed(&mut self.pages[page]);
                 entries.insert(entry, Entry { prefix, node });
                 self.firsts[page] = entries[0].prefix;
                 if entries.len() > FULL {
                     let upper = entries.split_off(FULL / 2);
                     self.firsts.insert(page + 1, upper[0].prefix);
-                    self.pages.insert(page + 1, Arc::new(upper));
+                    self.pages.insert(page + 1, Page::new(upper));
                 }
             }
         }
@@ -133,7 +179,7 @@ impl Order {
 
     pub fn remove(&mut self, name: &NameRef) -> Option<Node> {
         let Place { page, entry } = self.search(name).ok()?;
-        let entries = Arc::make_mut(&mut self.pages[page]);
+        let entries = changed(&mut self.pages[page]);
         let removed = entries.remove(entry).node;
         self.length -= 1;
         if entries.is_empty() {
@@ -147,6 +193,11 @@ impl Order {
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Node> {
         self.pages.iter().flat_map(|page| page.iter().map(|entry| &entry.node))
+    }
+
+    /// The least RRSIG expiration, in Unix seconds.
+    pub fn earliest_expiration(&self) -> Option<u32> {
+        self.pages.iter().filter_map(|page| page.expiration()).min()
     }
 
     pub fn first(&self) -> Option<&Node> {
@@ -235,7 +286,8 @@ impl Order {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let entries: usize = self.pages.iter().map(|p| p.capacity() * size_of::<Entry>()).sum();
+        let page = |page: &Arc<Page>| page.entries.capacity() * size_of::<Entry>();
+        let entries: usize = self.pages.iter().map(page).sum();
         entries + self.pages.capacity() * 8 + self.firsts.capacity() * 16
     }
 }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 
-use crate::dnssec::canonical::{Rrsig, push_rrset};
+use crate::dnssec::canonical::push_rrset;
 use crate::rdata::rtype;
 use crate::zone::Zone;
 
@@ -27,10 +27,7 @@ impl Zone {
 
     /// The least RRSIG expiration, in Unix seconds; None in a zone without signatures.
     pub fn earliest_expiration(&self) -> Option<u32> {
-        self.all_nodes()
-            .flat_map(|node| node.rrsets())
-            .flat_map(|rrset| rrset.signatures())
-            .filter_map(|rdata| Rrsig::parse(rdata).map(|rrsig| rrsig.expiration))
-            .min()
+        let of_nsec3 = self.nsec3.earliest_expiration();
+        self.order.earliest_expiration().into_iter().chain(of_nsec3).min()
     }
 }

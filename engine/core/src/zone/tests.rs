@@ -121,3 +121,35 @@ fn what_cannot_stand_together_is_refused() {
     assert_eq!(error.to_string(), "a.example.: CNAME beside A: a CNAME stands alone");
     assert!(Builder::new(&name("@")).finish().is_err());
 }
+
+#[test]
+fn the_earliest_expiration_follows_every_change() {
+    let signed = |expiration: u32| {
+        let mut rrset = RrsetBuf::new(A, 60, false);
+        rrset.push_rdata(&[1, 2, 3, 4]);
+        let mut rdata = vec![0; 18];
+        rdata[8..12].copy_from_slice(&expiration.to_be_bytes());
+        rdata.extend_from_slice(name("@").wire());
+        rrset.push_signature(&rdata);
+        rrset
+    };
+    let mut grown = zone(1, &[]);
+    assert_eq!(grown.earliest_expiration(), None);
+    let names: Vec<Name> = (0..1000).map(|i| name(&format!("n{i}"))).collect();
+    for (owner, expiration) in names.iter().zip(5000u32..) {
+        grown.set(owner, signed(expiration));
+    }
+    assert_eq!(grown.earliest_expiration(), Some(5000));
+    let before = grown.clone();
+    for (i, owner) in names.iter().enumerate() {
+        match i % 3 {
+            0 => grown.unset(owner, A),
+            1 => grown.set(owner, signed(9000)),
+            _ => continue,
+        }
+        let least = names.iter().zip(5000u32..).skip(i + 1).map(|(_, least)| least).next();
+        let passed = if i > 2 { Some(5002) } else { None };
+        assert_eq!(grown.earliest_expiration(), passed.or(least), "{i}");
+    }
+    assert_eq!(before.earliest_expiration(), Some(5000));
+}
