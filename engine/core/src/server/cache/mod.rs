@@ -173,7 +173,7 @@ impl Cache {
         let (now, octets) = (entry.stored, entry.octets());
         let (hash, shard) = self.shard(key);
         let shard = &mut *locked(shard);
-        if kind == Kind::Failure && self.config.serve_stale_seconds > 0 {
+        if kind == Kind::Failure {
             let useful = [&mut shard.success, &mut shard.denial].into_iter().any(|side| {
                 let kept = side.get(hash, |kept| kept.entry.is(key));
                 kept.is_some_and(|kept| {

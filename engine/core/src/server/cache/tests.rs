@@ -245,6 +245,24 @@ fn what_is_asked_for_often_is_fetched_before_it_ends() {
 }
 
 #[test]
+fn a_failure_leaves_what_is_still_good() {
+    let asked = query(0x0100, None);
+    let kinds = [reply(0x8180, [1, 0, 0], &[A]), reply(0x8183, [0, 1, 0], &[&with_ttl(&soa(), 60)])];
+    for stale in [0, 3600] {
+        for good in &kinds {
+            let world = World::new(|config| config.serve_stale_seconds = stale);
+            world.store(0.0, &asked, good);
+            world.store(55.0, &asked, &reply(0x8182, [0, 0, 0], &[]));
+            assert_eq!(world.reply(59.0, &asked)[3], good[3], "serve_stale {stale}");
+        }
+    }
+    let world = World::new(|_| {});
+    world.store(0.0, &asked, &kinds[0]);
+    world.store(61.0, &asked, &reply(0x8182, [0, 0, 0], &[]));
+    assert_eq!(world.reply(62.0, &asked)[3], 0x82, "what is too old gives way");
+}
+
+#[test]
 fn bounds_are_of_a_kind_and_a_name() {
     let world = World::new(|config| {
         config.servfail_seconds = 0;
