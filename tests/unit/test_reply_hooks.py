@@ -33,6 +33,7 @@ ZONE = """$TTL 300
 mail A 192.0.2.2
 mail A 192.0.2.3
 ns A 192.0.2.1
+alias CNAME mail
 *.wild TXT "wild"
 sub NS ns.sub
 ns.sub A 192.0.2.4
@@ -74,6 +75,13 @@ def test_only_what_a_validator_needs(name: str, rtype: str, expected: list[list[
     assert sections(reply) == expected
     assert reply.edns == 0
     assert reply.ednsflags & dns.flags.DO
+
+
+def test_a_denial_at_the_end_of_an_alias_keeps_its_soa() -> None:
+    with answering(ADDRESS, "file db\nminimal", "example.org") as running:
+        running.publish(unsigned())
+        assert sections(running.ask("alias.example.org.", "AAAA")) == [["CNAME"], ["SOA"], []]
+        assert sections(running.ask("alias.example.org.")) == [["CNAME", "A"], [], []]
 
 
 def test_replies_of_upstreams_too() -> None:

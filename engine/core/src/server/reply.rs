@@ -166,6 +166,10 @@ impl<'a> Reply<'a> {
         counts
     }
 
+    pub fn has(&self, section: u8, rtype: u16) -> bool {
+        self.records.iter().any(|record| record.section == section && record.rtype == rtype)
+    }
+
     /// The first extended error: its option's value (RFC 8914 section 2).
     pub fn extended_error(&self) -> Option<&'a [u8]> {
         let mut rest = self.wire.get(self.opt.as_ref()?.options.clone())?;

@@ -76,14 +76,11 @@ pub fn kind(reply: &Reply<'_>, qtype: u16) -> Option<Kind> {
     if reply.is_truncated() {
         return None;
     }
-    let has = |section: u8, rtype: u16| {
-        reply.records.iter().any(|record| record.section == section && record.rtype == rtype)
-    };
-    let has_soa = has(1, rtype::SOA);
+    let has_soa = reply.has(1, rtype::SOA);
     match reply.rcode() {
-        rcode::NOERROR if has(0, qtype) => Some(Kind::Success),
+        rcode::NOERROR if reply.has(0, qtype) => Some(Kind::Success),
         rcode::NOERROR | rcode::NXDOMAIN if has_soa && !is_any(reply, qtype) => Some(Kind::Denial),
-        rcode::NOERROR if reply.counts()[0] > 0 || has(1, rtype::NS) => Some(Kind::Success),
+        rcode::NOERROR if reply.counts()[0] > 0 || reply.has(1, rtype::NS) => Some(Kind::Success),
         rcode::SERVFAIL | rcode::NOTIMP => Some(Kind::Failure),
         _ => None,
     }

@@ -18,8 +18,8 @@ const OPT_FIXED: usize = 11;
 pub struct Minimal;
 
 impl Stage for Minimal {
-    fn leave(&self, _: &Exchange<'_>, reply: &mut Vec<u8>) {
-        if let Some(smaller) = minimal(reply) {
+    fn leave(&self, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
+        if let Some(smaller) = minimal(reply, exchange.query.qtype) {
             *reply = smaller;
         }
     }
@@ -30,10 +30,14 @@ impl Stage for Minimal {
 }
 
 /// None where all of it is needed: denials, referrals, errors.
-fn minimal(wire: &[u8]) -> Option<Vec<u8>> {
+fn minimal(wire: &[u8], qtype: u16) -> Option<Vec<u8>> {
     let reply = Reply::read(wire)?;
     let [answers, authority, additional] = reply.counts();
     if reply.rcode() != rcode::NOERROR || answers == 0 || authority + additional == 0 {
+        return None;
+    }
+    // RFC 2308 section 2.2: what an alias leads to can lack the type, and its SOA says so.
+    if qtype != rtype::ANY && !reply.has(0, qtype) && reply.has(1, rtype::SOA) {
         return None;
     }
     let is_proof = |rtype: u16| matches!(rtype, rtype::NSEC | rtype::NSEC3);
@@ -117,6 +121,9 @@ mod tests {
     use super::*;
     use crate::server::reply::tests::{A, OPT, reply};
 
+    const CNAME: &[u8] = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x10";
+    const SOA: &[u8] = b"\xc0\x10\x00\x06\x00\x01\x00\x00\x00\x3c\x00\x16\x00\x00\
+        \x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00\x05";
     const NSEC: &[u8] = b"\xc0\x0c\x00\x2f\x00\x01\x00\x00\x00\x3c\x00\x04\x00\x00\x01\x40";
 
     #[test]
@@ -126,11 +133,14 @@ mod tests {
             ("without EDNS", reply(0x8180, [2, 0, 1], &[A, A, A]), Some([2, 0, 0])),
             ("a proof", reply(0x8180, [1, 2, 2], &[A, A, NSEC, A, OPT]), Some([1, 2, 1])),
             ("nothing beside", reply(0x8180, [1, 0, 1], &[A, OPT]), None),
+            ("an alias", reply(0x8180, [2, 1, 1], &[CNAME, A, A, OPT]), Some([2, 0, 1])),
+            ("an alias to a denial", reply(0x8180, [1, 1, 1], &[CNAME, SOA, OPT]), None),
+            ("an answer with an SOA", reply(0x8180, [1, 1, 1], &[A, SOA, OPT]), Some([1, 0, 1])),
             ("a referral", reply(0x8180, [0, 1, 1], &[A, A]), None),
             ("an error", reply(0x8183, [1, 1, 0], &[A, A]), None),
         ];
         for (what, wire, expected) in cases {
-            let smaller = minimal(&wire);
+            let smaller = minimal(&wire, rtype::A);
             let counts = smaller.map(|wire| {
                 let read = Reply::read(&wire).unwrap();
                 let [answers, authority, others] = read.counts();
