@@ -394,6 +394,31 @@ def test_next_goes_to_the_next_forward_and_to_nothing_else() -> None:
             assert asker.ask().rcode() == dns.rcode.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("behind", "expected"),
+    [
+        ([{"from": "example.org."}], dns.rcode.NOERROR),
+        ([{"from": "example.com."}], dns.rcode.REFUSED),
+        ([{"except": ["www.example.org."]}], dns.rcode.REFUSED),
+        ([{"from": "example.com."}, {}], dns.rcode.NOERROR),
+    ],
+)
+def test_next_goes_to_one_that_takes_the_name_or_the_reply_is_given(
+    behind: list[dict[str, Any]], expected: dns.rcode.Rcode
+) -> None:
+    def explained(heard: Heard) -> bytes:
+        reply = reply_to(heard, rcode=dns.rcode.REFUSED)
+        reply.use_edns(0, options=[dns.edns.EDEOption(18, "not for you")])
+        return reply.to_wire()
+
+    with upstream(ADDRESS, explained) as first, upstream(OTHER, address_of) as second:
+        stages = [stage(second, **changes) for changes in behind]
+        with forwarding(stage(first, next=[5]), *stages) as asker:
+            reply = asker.ask("www.example.org.", use_edns=0)
+    assert reply.rcode() == expected
+    assert (reply.options != ()) == (expected == dns.rcode.REFUSED), "it is the first one's"
+
+
 def test_names_that_are_excepted_and_transfers_go_on_in_the_chain() -> None:
     changes: dict[str, Any] = {"from": "example.org.", "except": ["in.example.org."]}
     with (

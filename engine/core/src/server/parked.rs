@@ -88,9 +88,11 @@ impl Parked {
         self.route.chain.stages.get(self.stage)?.forward()
     }
 
-    /// Whether the next stage takes queries to upstreams too.
-    pub fn is_followed_by_forward(&self) -> bool {
-        self.route.chain.stages.get(self.stage + 1).is_some_and(|next| next.forward().is_some())
+    /// Whether one of the stages right behind, which take queries to upstreams too, takes `query`.
+    pub fn is_followed_by_forward(&self, query: &Query<'_>) -> bool {
+        let behind = self.route.chain.stages.get(self.stage + 1..).unwrap_or_default();
+        let mut forwards = behind.iter().map_while(|stage| stage.forward());
+        forwards.any(|forward| forward.takes(query))
     }
 
     pub fn packet(&self) -> &[u8] {

@@ -354,9 +354,10 @@ impl Forwarder {
         let goes_on = job.pool.next.contains(&code);
         for (handle, ticket) in job.clients {
             drop(ticket);
-            if goes_on && handle.0.is_followed_by_forward() {
+            let Some(query) = handle.0.query() else { continue };
+            if goes_on && handle.0.is_followed_by_forward(&query) {
                 handle.0.go_on();
-            } else if let Some(query) = handle.0.query() {
+            } else {
                 handle.0.reply(&for_client(reply, &query));
             }
         }

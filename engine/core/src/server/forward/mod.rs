@@ -23,7 +23,7 @@ use foldhash::fast::RandomState;
 
 use crate::answer;
 use crate::name::{Name, NameRef};
-use crate::query::rcode;
+use crate::query::{Query, rcode};
 use crate::rdata::rtype;
 use crate::server::chain::{Enter, Exchange, Stage};
 use crate::server::config;
@@ -36,6 +36,14 @@ pub const TOO_MANY: &str = "more queries are under way than max_concurrent allow
 pub struct Forward {
     pub label: usize,
     pub pool: Arc<Pool>,
+}
+
+impl Forward {
+    pub fn takes(&self, query: &Query<'_>) -> bool {
+        // A transfer is more than one reply, and a signature covers what is not sent on.
+        let is_whole = !matches!(query.qtype, rtype::AXFR | rtype::IXFR) && !query.has_tsig;
+        is_whole && self.pool.takes(query.name())
+    }
 }
 
 impl Drop for Forward {
@@ -136,9 +144,7 @@ impl Pool {
 impl Stage for Forward {
     fn enter(&self, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Enter {
         let query = exchange.query;
-        // A transfer is more than one reply, and a signature covers what is not sent on.
-        let is_whole = !matches!(query.qtype, rtype::AXFR | rtype::IXFR) && !query.has_tsig;
-        if !is_whole || !self.pool.takes(query.name()) {
+        if !self.takes(query) {
             return Enter::Next;
         }
         exchange.label = self.label;
