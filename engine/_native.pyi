@@ -338,8 +338,10 @@ class ParkedQuery:
     def wire(self) -> bytes: ...
     def proceed(self) -> bytes | None:
         """Run the rest of the chain. The reply's wire, or None when the query was parked
-        again, for a later Python stage or an upstream; the reply comes to `on_reply`."""
-    def on_reply(self, callback: Callable[[bytes | None], None]) -> None: ...
+        again, for a later Python stage or an upstream, or dropped; what comes of it comes to
+        `on_reply`."""
+    def on_reply(self, callback: Callable[[bytes | None], None]) -> None:
+        """Called once: with the reply's wire, or None when the query was dropped."""
     def reply(self, wire: bytes) -> None:
         """Answer; the stages entered before see it. Oversized replies are truncated."""
     def drop(self) -> None: ...

@@ -148,6 +148,45 @@ def test_a_dropped_query_is_met_with_silence() -> None:
         assert client.hears_nothing()
 
 
+DROPS = {"kind": "rules", "plugin": "acl", "rules": [{"action": {"do": "drop"}}]}
+
+
+def test_what_a_later_stage_drops_is_met_with_silence() -> None:
+    with started(python(1), DROPS) as (server, port), Client(port) as client:
+        client.ask()
+        [parked] = taken(server)
+        heard: list[bytes | None] = []
+        assert parked.proceed() is None
+        parked.on_reply(heard.append)
+        assert heard == [None]
+        parked.drop()
+        assert client.hears_nothing()
+
+
+def test_what_is_dropped_behind_a_plugin_that_is_passed_over_stays_so() -> None:
+    with started(python(1, on_failure="pass"), DROPS) as (server, port), Client(port) as client:
+        client.ask()
+        [parked] = taken(server)
+        parked.fail()
+        assert client.hears_nothing()
+        assert plugin_counts(server, 1)["waiting"] == 0
+
+
+def test_an_earlier_plugin_hears_of_what_was_dropped_behind_a_later_one() -> None:
+    stages = (python(1), python(2, on_failure="pass"), DROPS)
+    with started(*stages) as (server, port), Client(port) as client:
+        client.ask()
+        [outer] = taken(server)
+        assert outer.proceed() is None
+        heard: list[bytes | None] = []
+        outer.on_reply(heard.append)
+        [inner] = taken(server)
+        inner.fail()
+        assert heard == [None]
+        outer.drop()
+        assert client.hears_nothing()
+
+
 @pytest.mark.parametrize(
     ("on_failure", "rcode"), [("servfail", dns.rcode.SERVFAIL), ("pass", dns.rcode.NOERROR)]
 )

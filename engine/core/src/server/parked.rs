@@ -30,6 +30,15 @@ pub enum Back {
     Stage(usize),
 }
 
+impl Back {
+    /// There will be no reply.
+    fn let_go(self) {
+        if let Self::Outer(outer) = self {
+            outer.hear(None);
+        }
+    }
+}
+
 /// What an earlier stage hears of its query's fate further on.
 enum News {
     None,
@@ -112,11 +121,15 @@ impl Parked {
         Query::parse(&self.packet).ok()
     }
 
-    /// Run the stages behind this one. None: parked for a later one, whose reply comes to
-    /// `on_reply`.
+    /// Run the stages behind this one. None: parked for a later one, or dropped; what comes of
+    /// it comes to `on_reply`.
     pub fn proceed(self: &Arc<Self>) -> Option<Vec<u8>> {
         match self.run_on() {
             Further::Reply(reply) => Some(reply),
+            Further::Dropped => {
+                self.hear(None);
+                None
+            }
             Further::Parked(stage) => {
                 let back = Back::Outer(self.clone());
                 self.park_further(stage, back);
@@ -164,8 +177,8 @@ impl Parked {
 
     /// Answer nothing.
     pub fn drop_query(&self) {
-        if let Some(Back::Outer(outer)) = self.take_back() {
-            outer.hear(None);
+        if let Some(back) = self.take_back() {
+            back.let_go();
         }
     }
 
@@ -199,6 +212,7 @@ impl Parked {
         match self.run_on() {
             Further::Reply(reply) => self.deliver(back, &reply, None),
             Further::Parked(stage) => self.park_further(stage, back),
+            Further::Dropped => back.let_go(),
         }
     }
 
@@ -220,7 +234,7 @@ impl Parked {
     }
 
     fn run_on(&self) -> Further {
-        let Some(query) = self.query() else { return Further::Reply(vec![]) };
+        let Some(query) = self.query() else { return Further::Dropped };
         let mut exchange = self.exchange(&query, None);
         let chain = &self.route.chain;
         let mut out = vec![0; exchange.size.max(512)];
@@ -234,7 +248,7 @@ impl Parked {
                 Further::Reply(out)
             }
             Run::Parked(stage) => Further::Parked(stage),
-            Run::Dropped => Further::Reply(vec![]),
+            Run::Dropped => Further::Dropped,
         }
     }
 
@@ -312,6 +326,7 @@ fn is_reply(wire: &[u8]) -> bool {
 enum Further {
     Reply(Vec<u8>),
     Parked(usize),
+    Dropped,
 }
 
 /// A handle that is let go of without an answer has failed.
