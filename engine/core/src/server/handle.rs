@@ -29,6 +29,15 @@ pub fn limit(query: &Query<'_>, stream: bool) -> usize {
     if stream { STREAM_BUFFER } else { query.udp_limit(UDP_BUFFER) }
 }
 
+/// Do work for a query. None: it panicked, which is counted.
+pub fn guarded<T>(panics: &AtomicU64, work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work)).ok();
+    if done.is_none() {
+        panics.fetch_add(1, Ordering::Relaxed);
+    }
+    done
+}
+
 /// Answer a packet into `out`, which takes `UDP_BUFFER` or `STREAM_BUFFER` octets. A panic
 /// becomes SERVFAIL and is counted.
 pub fn handle(
@@ -40,16 +49,11 @@ pub fn handle(
     panics: &AtomicU64,
     out: &mut [u8],
 ) -> Handled {
-    let work = || attempt(listener, packet, peer, clock, shard, out);
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(handled) => handled,
-        Err(_) => {
-            panics.fetch_add(1, Ordering::Relaxed);
-            if packet.len() < HEADER {
-                return Handled::Silence;
-            }
-            Handled::Reply(bare_error(packet, rcode::SERVFAIL, out))
-        }
+    let done = guarded(panics, || attempt(listener, packet, peer, clock, shard, out));
+    match done {
+        Some(handled) => handled,
+        None if packet.len() < HEADER => Handled::Silence,
+        None => Handled::Reply(bare_error(packet, rcode::SERVFAIL, out)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::server::handle::guarded;
 use crate::server::metrics::PluginCounts;
 use crate::server::parked::{Handle, Held, Parked, locked};
 use crate::server::wake;
@@ -213,8 +214,8 @@ impl Hub {
         }
     }
 
-    /// The thread that keeps the deadlines; ends when the hub closes.
-    pub fn keep_time(&self) {
+    /// The thread that keeps the deadlines; ends when the hub closes. Panics are counted.
+    pub fn keep_time(&self, panics: &AtomicU64) {
         let mut timers = locked(&self.timers);
         while !self.closed.load(Ordering::Acquire) {
             let now = Instant::now();
@@ -223,7 +224,7 @@ impl Hub {
                     let due = timers.pop();
                     drop(timers);
                     if let Some(parked) = due.and_then(|timer| timer.0.parked.upgrade()) {
-                        parked.expire();
+                        guarded(panics, || parked.expire());
                     }
                     timers = locked(&self.timers);
                 }

@@ -389,9 +389,10 @@ impl Bound {
             .thread_name("zoneward-tcp")
             .enable_all()
             .build()?;
-        let hub = self.shared.hub.clone();
-        let timer =
-            thread::Builder::new().name("zoneward-timer".into()).spawn(move || hub.keep_time())?;
+        let shared = self.shared.clone();
+        let timer = thread::Builder::new()
+            .name("zoneward-timer".into())
+            .spawn(move || shared.hub.keep_time(&shared.panics))?;
         let mut running =
             Running { workers: vec![], timer, wakes: vec![], runtime, accepting: HashMap::new() };
         let most = forward::poller::most_sockets(self.threads);

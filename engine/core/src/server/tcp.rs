@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::server::callers::Caller;
 use crate::server::chain::Peer;
 use crate::server::config::Timeouts;
-use crate::server::handle::{Handled, STREAM_BUFFER, handle};
+use crate::server::handle::{Handled, STREAM_BUFFER, guarded, handle};
 use crate::server::parked::{Back, Held, Respond};
 use crate::server::routes::Door;
 use crate::server::{Shared, clock};
@@ -116,7 +116,9 @@ async fn read(
         if let Handled::Stale(_, route, stage) = &handled {
             let (packet, route, stage) = (packet.clone().into(), route.clone(), *stage);
             let back = Back::Stage(stage);
-            shared.hub.refresh(Held { packet, peer, clock, route, stage, back }, shard);
+            let held = Held { packet, peer, clock, route, stage, back };
+            // Nobody waits for it.
+            guarded(&shared.panics, || shared.hub.refresh(held, shard));
         }
         match handled {
             Handled::Reply(length) | Handled::Stale(length, ..) => {
@@ -130,8 +132,10 @@ async fn read(
             Handled::Silence => break,
             Handled::Parked(route, stage) => {
                 let back = Back::Client(Box::new(Later { sender: sender.clone(), turn }));
-                let packet = packet.into();
-                shared.hub.park(Held { packet, peer, clock, route, stage, back }, shard);
+                let held = Held { packet: packet.into(), peer, clock, route, stage, back };
+                if guarded(&shared.panics, || shared.hub.park(held, shard)).is_none() {
+                    break;
+                }
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::mem::{MaybeUninit, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::Cache;
 
+use crate::query::{bare_error, rcode};
 use crate::server::chain::Peer;
 use crate::server::forward::forwarder::Forwarder;
-use crate::server::handle::{Handled, UDP_BUFFER, handle};
+use crate::server::handle::{Handled, UDP_BUFFER, guarded, handle};
 use crate::server::parked::{Back, Held, Respond};
 use crate::server::routes::Listener;
 use crate::server::wake;
@@ -335,8 +335,7 @@ impl Worker {
     /// What goes on with upstreams. A panic fails the queries that wait, and is counted.
     fn forward(&mut self, is_ready: bool) {
         let forwarder = &mut self.forwarder;
-        if catch_unwind(AssertUnwindSafe(|| forwarder.turn(is_ready))).is_err() {
-            self.shared.panics.fetch_add(1, Ordering::Relaxed);
+        if guarded(&self.shared.panics, || forwarder.turn(is_ready)).is_none() {
             let inbox = self.shared.hub.inbox(self.index);
             if let Some(Ok(anew)) = inbox.map(|inbox| Forwarder::new(inbox, self.most)) {
                 self.forwarder = anew;
@@ -357,28 +356,31 @@ impl Worker {
 
     fn serve(&self, listener: &Listener, socket: &Arc<UdpSocket>, batch: &mut Batch) {
         let wildcard = listener.door.0.is_unspecified();
+        let (hub, panics) = (&self.shared.hub, &self.shared.panics);
         for _ in 0..TURN {
             let clock = clock();
             let taken = batch.turn(socket.as_raw_fd(), wildcard, |packet, back, out| {
                 let client = back.client()?;
                 let local = if wildcard { back.local() } else { Some(listener.door.0) };
                 let peer = Peer { client, local, stream: false };
-                match handle(listener, packet, peer, clock, self.index, &self.shared.panics, out) {
+                match handle(listener, packet, peer, clock, self.index, panics, out) {
                     Handled::Reply(length) => Some(length),
                     Handled::Silence => None,
                     Handled::Stale(length, route, stage) => {
                         let (packet, back) = (packet.into(), Back::Stage(stage));
                         let held = Held { packet, peer, clock, route, stage, back };
-                        self.shared.hub.refresh(held, self.index);
+                        // Nobody waits for it.
+                        guarded(panics, || hub.refresh(held, self.index));
                         Some(length)
                     }
                     Handled::Parked(route, stage) => {
                         let later = Later { socket: socket.clone(), back: back.clone() };
                         let back = Back::Client(Box::new(later));
-                        let packet = packet.into();
-                        let held = Held { packet, peer, clock, route, stage, back };
-                        self.shared.hub.park(held, self.index);
-                        None
+                        let held = Held { packet: packet.into(), peer, clock, route, stage, back };
+                        match guarded(panics, || hub.park(held, self.index)) {
+                            Some(()) => None,
+                            None => Some(bare_error(packet, rcode::SERVFAIL, out)),
+                        }
                     }
                 }
             });
@@ -388,3 +390,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

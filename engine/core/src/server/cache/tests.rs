@@ -247,7 +247,8 @@ fn what_is_asked_for_often_is_fetched_before_it_ends() {
 #[test]
 fn a_failure_leaves_what_is_still_good() {
     let asked = query(0x0100, None);
-    let kinds = [reply(0x8180, [1, 0, 0], &[A]), reply(0x8183, [0, 1, 0], &[&with_ttl(&soa(), 60)])];
+    let kinds =
+        [reply(0x8180, [1, 0, 0], &[A]), reply(0x8183, [0, 1, 0], &[&with_ttl(&soa(), 60)])];
     for stale in [0, 3600] {
         for good in &kinds {
             let world = World::new(|config| config.serve_stale_seconds = stale);
