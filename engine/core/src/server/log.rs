@@ -1,19 +1,17 @@
 //! *log*: a line for each reply, in CoreDNS's format.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-
 use crate::error::{Error, Result};
-use crate::name::{Name, NameRef};
+use crate::name::NameRef;
 use crate::query::{bits, class, rcode};
 use crate::rdata::type_name;
 use crate::server::chain::{Exchange, Stage};
 use crate::server::config::{LogClass, Origin};
 use crate::server::ring::{Ring, level};
+use crate::server::routes::NameSet;
 use crate::server::stages::rcode_of;
 
 enum Piece {
@@ -66,7 +64,7 @@ impl Field {
 }
 
 pub struct Log {
-    names: HashSet<Name, RandomState>,
+    names: NameSet,
     classes: Vec<LogClass>,
     pieces: Vec<Piece>,
     ring: Arc<Ring>,

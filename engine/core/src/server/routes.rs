@@ -16,6 +16,7 @@ use crate::server::metrics::Series;
 use crate::zone::Zone;
 
 pub type NameMap<T> = HashMap<Name, T, RandomState>;
+pub type NameSet = HashSet<Name, RandomState>;
 
 /// An address and port that is listened on.
 pub type Door = (IpAddr, u16);
@@ -129,7 +130,7 @@ impl ChainZones {
 /// The zone that encloses the name most closely; for DS the parent's, where it is here.
 pub fn find_zone<'z>(
     zones: &'z NameMap<Arc<Served>>,
-    origins: &HashSet<Name, RandomState>,
+    origins: &NameSet,
     query: &Query<'_>,
 ) -> Found<'z> {
     let name = query.name();

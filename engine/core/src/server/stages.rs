@@ -1,12 +1,9 @@
 //! The native stages: metrics, errors, whoami, answer; and the door to Python's.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-use foldhash::fast::RandomState;
 
 use crate::answer::writer::{Owner, QUESTION, Section, Writer};
 use crate::answer::{self, ExtendedError};
@@ -17,7 +14,7 @@ use crate::server::chain::{Enter, Exchange, Stage};
 use crate::server::config::{self, OnFailure};
 use crate::server::metrics::Observation;
 use crate::server::ring::{Ring, level};
-use crate::server::routes::{ChainZones, Found, Served, find_zone};
+use crate::server::routes::{ChainZones, Found, NameSet, Served, find_zone};
 
 /// *prometheus*.
 pub struct Metrics;
@@ -137,7 +134,7 @@ pub struct Answer {
     pub zones: Arc<ChainZones>,
     pub one_for_any: bool,
     /// What the configuration names: without content, it is an error to be asked for it.
-    pub origins: HashSet<Name, RandomState>,
+    pub origins: NameSet,
 }
 
 /// RFC 8914 section 4.15.
@@ -202,7 +199,7 @@ pub struct Python {
     pub deadline: Duration,
     pub on_failure: OnFailure,
     types: Vec<u16>,
-    zones: HashSet<Name, RandomState>,
+    zones: NameSet,
     networks: Vec<config::Network>,
 }
 

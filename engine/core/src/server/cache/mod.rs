@@ -18,8 +18,9 @@ use foldhash::fast::RandomState;
 use crate::name::NameRef;
 use crate::server::cache::entry::{Bounds, Entry, Key, Kind};
 use crate::server::cache::fifo::Fifo;
-use crate::server::config;
+use crate::server::config::{self, Origin};
 use crate::server::parked::locked;
+use crate::server::routes::NameSet;
 pub use stage::Caching;
 pub use stats::{CacheStats, Counts};
 
@@ -56,6 +57,10 @@ impl Shard {
 
 pub struct Cache {
     pub config: config::Cache,
+    /// Of the configuration, to be found by name.
+    zones: NameSet,
+    no_successes: NameSet,
+    no_denials: NameSet,
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     epoch: Instant,
@@ -83,8 +88,12 @@ impl Cache {
             let (success, denial) = (side(success), side(denial));
             Mutex::new(Shard { success, denial, counts: Counts::default() })
         };
+        let names = |origins: &[Origin]| origins.iter().map(|origin| origin.0.clone()).collect();
         Self {
             config: config.clone(),
+            zones: names(&config.zones),
+            no_successes: names(&config.success.disabled),
+            no_denials: names(&config.denial.disabled),
             shards: (0..count).map(|_| shard()).collect(),
             hasher: RandomState::default(),
             epoch: Instant::now(),
@@ -197,16 +206,15 @@ impl Cache {
 
     /// How replies of a kind are kept below a name; None: they aren't.
     fn bounds(&self, name: &NameRef, kind: Kind) -> Option<Bounds> {
-        let side = match kind {
-            Kind::Success => &self.config.success,
-            Kind::Denial => &self.config.denial,
+        let (side, disabled) = match kind {
+            Kind::Success => (&self.config.success, &self.no_successes),
+            Kind::Denial => (&self.config.denial, &self.no_denials),
             Kind::Failure => {
                 let ttl = self.config.servfail_seconds;
                 return (ttl > 0).then_some(Bounds { least: 0, most: ttl });
             }
         };
-        let is_off =
-            name.ancestors().any(|one| side.disabled.iter().any(|origin| one.same(&origin.0)));
+        let is_off = name.ancestors().any(|one| disabled.contains(one));
         (!is_off).then_some(Bounds { least: side.least_ttl, most: side.most_ttl })
     }
 }

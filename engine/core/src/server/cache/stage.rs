@@ -1,12 +1,8 @@
 //! The stage: a look-up on the way in, a reply to keep on the way out.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use foldhash::fast::RandomState;
-
-use crate::name::Name;
 use crate::query::{Query, rcode};
 use crate::rdata::rtype;
 use crate::server::cache::entry::{self, Entry, Key};
@@ -14,7 +10,7 @@ use crate::server::cache::{Cache, Found};
 use crate::server::chain::{Enter, Exchange, Stage};
 use crate::server::handle::STREAM_BUFFER;
 use crate::server::reply::Reply;
-use crate::server::routes::{self, ChainZones, find_zone};
+use crate::server::routes::{self, ChainZones, NameSet, find_zone};
 
 pub struct Caching {
     pub label: usize,
@@ -22,15 +18,14 @@ pub struct Caching {
     /// Who answers from what is here: it is not kept a second time.
     pub local: Vec<usize>,
     /// Where the chain has zones of its own: a new version of them is seen at once.
-    pub zones: Option<(Arc<ChainZones>, HashSet<Name, RandomState>)>,
+    pub zones: Option<(Arc<ChainZones>, NameSet)>,
 }
 
 impl Caching {
-    fn takes(&self, query: &Query<'_>) -> bool {
+    pub(super) fn takes(&self, query: &Query<'_>) -> bool {
         let whole = !matches!(query.qtype, rtype::AXFR | rtype::IXFR) && !query.has_tsig;
-        let zones = &self.cache.config.zones;
         whole
-            && query.name().ancestors().any(|one| zones.iter().any(|zone| one.same(&zone.0)))
+            && query.name().ancestors().any(|one| self.cache.zones.contains(one))
             && !self.is_held(query)
     }
 

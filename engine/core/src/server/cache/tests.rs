@@ -264,6 +264,25 @@ fn a_failure_leaves_what_is_still_good() {
 }
 
 #[test]
+fn queries_below_the_zones_are_taken() {
+    let names = (0..100).map(|number| format!("z{number}.example."));
+    let zones = names.map(|name| config::Origin::try_from(name).unwrap()).collect::<Vec<_>>();
+    let world = World::new(|config| config.zones.clone_from(&zones));
+    let cache = Arc::new(world.cache);
+    let stage = Caching { label: 1, cache, local: vec![], zones: None };
+    let taken = |name: &[u8], qtype: u8| {
+        let header = b"\0\0\0\0\0\x01\0\0\0\0\0\0";
+        let wire = [&header[..], name, &[0, qtype, 0, 1]].concat();
+        stage.takes(&Query::parse(&wire).ok().unwrap())
+    };
+    assert!(taken(b"\x02z0\x07example\0", 1));
+    assert!(taken(b"\x01a\x01b\x03Z99\x07EXAMPLE\0", 1));
+    assert!(!taken(b"\x04z100\x07example\0", 1));
+    assert!(!taken(b"\x07example\0", 1) && !taken(b"\0", 1));
+    assert!(!taken(b"\x02z0\x07example\0", 252), "AXFR");
+}
+
+#[test]
 fn bounds_are_of_a_kind_and_a_name() {
     let world = World::new(|config| {
         config.servfail_seconds = 0;

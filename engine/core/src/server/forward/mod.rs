@@ -14,12 +14,9 @@ mod stream;
 mod streams;
 pub mod upstream;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use foldhash::fast::RandomState;
 
 use crate::answer;
 use crate::name::{Name, NameRef};
@@ -28,6 +25,7 @@ use crate::rdata::rtype;
 use crate::server::chain::{Enter, Exchange, Stage};
 use crate::server::config;
 use crate::server::forward::upstream::{Counts, Registry, Upstream};
+use crate::server::routes::NameSet;
 
 /// Why a query is refused or fails, for *errors*.
 pub const TOO_MANY: &str = "more queries are under way than max_concurrent allows";
@@ -55,7 +53,7 @@ impl Drop for Forward {
 /// The upstreams of one *forward* and how they are asked.
 pub struct Pool {
     from: Name,
-    except: HashSet<Name, RandomState>,
+    except: NameSet,
     pub upstreams: Vec<Arc<Upstream>>,
     pub policy: config::Policy,
     /// Of round robin.

@@ -6,27 +6,23 @@ pub mod config;
 mod networks;
 mod program;
 
-use std::collections::HashSet;
 use std::sync::Arc;
-
-use arc_swap::ArcSwap;
-use foldhash::fast::RandomState;
 
 use crate::answer::writer::{Owner, QUESTION, Section, Writer};
 use crate::answer::{self, ExtendedError};
 use crate::error::{Error, Result};
-use crate::name::Name;
 use crate::query::{Query, bits, class, rcode};
 use crate::rdata::rtype;
 use crate::server::chain::{Enter, Exchange, Stage};
-use crate::server::routes::{ChainZones, Found, find_zone};
+use crate::server::routes::{ChainZones, Found, NameSet, find_zone};
+use arc_swap::ArcSwap;
 use config::{Action, Record, Reply, Signed};
 use program::Program;
 
 /// Where nothing is forged: in zones that are signed here.
 pub struct Guard {
     pub zones: Arc<ChainZones>,
-    pub origins: HashSet<Name, RandomState>,
+    pub origins: NameSet,
 }
 
 impl Guard {
