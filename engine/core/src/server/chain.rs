@@ -69,6 +69,11 @@ pub trait Stage: Send + Sync {
         false
     }
 
+    /// Whether `leave` is for this reply too: if no stage's is, it need not be copied.
+    fn wants_leave(&self, _exchange: &Exchange<'_>) -> bool {
+        true
+    }
+
     /// Look at what is sent, once.
     fn sent(&self, _exchange: &Exchange<'_>, _reply: &[u8]) {}
 
@@ -165,16 +170,23 @@ impl Chain {
         Run::Reply(length, self.stages.len())
     }
 
-    /// Whether any of the stages `from` up to `to` has such a hook.
-    pub fn has_leave(&self, from: usize, to: usize) -> bool {
-        self.leaving.iter().any(|stage| (from..to).contains(stage))
+    /// Those of the stages `from` up to `to` whose hook wants the reply, the last first.
+    fn leaving<'s>(
+        &'s self,
+        from: usize,
+        to: usize,
+        exchange: &'s Exchange<'_>,
+    ) -> impl Iterator<Item = &'s dyn Stage> {
+        let indices = self.leaving.iter().rev().filter(move |stage| (from..to).contains(*stage));
+        indices.map(|&stage| &*self.stages[stage]).filter(move |stage| stage.wants_leave(exchange))
     }
 
-    /// The hooks of the stages `from` up to `to`, the last first.
+    pub fn has_leave(&self, from: usize, to: usize, exchange: &Exchange<'_>) -> bool {
+        self.leaving(from, to, exchange).next().is_some()
+    }
+
     pub fn leave(&self, from: usize, to: usize, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
-        for &stage in self.leaving.iter().rev().filter(|stage| (from..to).contains(*stage)) {
-            self.stages[stage].leave(exchange, reply);
-        }
+        self.leaving(from, to, exchange).for_each(|stage| stage.leave(exchange, reply));
     }
 
     pub fn sent(&self, exchange: &Exchange<'_>, reply: &[u8]) {
@@ -190,6 +202,8 @@ mod tests {
 
     struct Marks(u8);
 
+    const PASSED_OVER: u8 = 4;
+
     impl Stage for Marks {
         fn leave(&self, _: &Exchange<'_>, reply: &mut Vec<u8>) {
             reply.push(self.0);
@@ -198,12 +212,16 @@ mod tests {
         fn has_leave(&self) -> bool {
             true
         }
+
+        fn wants_leave(&self, _: &Exchange<'_>) -> bool {
+            self.0 != PASSED_OVER
+        }
     }
 
     #[test]
     fn leave_hooks_run_backwards_over_the_stages_entered() {
-        let stages: Vec<Box<dyn Stage>> =
-            vec![Box::new(Marks(1)), Box::new(Marks(2)), Box::new(Marks(3))];
+        let marks = [1, PASSED_OVER, 2, 3];
+        let stages = marks.map(|mark| Box::new(Marks(mark)) as Box<dyn Stage>).into();
         let chain = Chain::new(String::new(), String::new(), stages, vec![String::new()]);
         let wire = b"\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01";
         let query = Query::parse(wire).ok().unwrap();
@@ -220,7 +238,9 @@ mod tests {
             refresh: false,
         };
         let mut reply = vec![];
-        chain.leave(0, 2, &exchange, &mut reply);
+        chain.leave(0, 3, &exchange, &mut reply);
         assert_eq!(reply, [2, 1]);
+        assert!(chain.has_leave(0, 1, &exchange) && chain.has_leave(1, 3, &exchange));
+        assert!(!chain.has_leave(1, 2, &exchange) && !chain.has_leave(2, 2, &exchange));
     }
 }

@@ -96,7 +96,7 @@ fn attempt(
         Run::Parked(index) => return Handled::Parked(route.clone(), index),
         Run::Dropped => return Handled::Silence,
     };
-    if chain.has_leave(0, by) {
+    if chain.has_leave(0, by, &exchange) {
         let mut reply = out[..length].to_vec();
         chain.leave(0, by, &exchange, &mut reply);
         length = fit(&query, &reply, size, out);

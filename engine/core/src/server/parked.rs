@@ -289,7 +289,7 @@ impl Parked {
             Back::Stage(stage) => *stage,
         };
         let mut out = vec![0; STREAM_BUFFER.min(exchange.size.max(512))];
-        let length = if chain.has_leave(from, self.stage) && is_reply(wire) {
+        let length = if chain.has_leave(from, self.stage, &exchange) && is_reply(wire) {
             let mut reply = wire.to_vec();
             chain.leave(from, self.stage, &exchange, &mut reply);
             fit(&query, &reply, exchange.size, &mut out)

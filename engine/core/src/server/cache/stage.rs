@@ -63,7 +63,7 @@ impl Stage for Caching {
 
     fn leave(&self, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
         let query = exchange.query;
-        if self.local.contains(&exchange.label) || !self.takes(query) {
+        if !self.takes(query) {
             return;
         }
         let Some(read) = Reply::read(reply) else { return };
@@ -97,6 +97,10 @@ impl Stage for Caching {
 
     fn has_leave(&self) -> bool {
         true
+    }
+
+    fn wants_leave(&self, exchange: &Exchange<'_>) -> bool {
+        !self.local.contains(&exchange.label)
     }
 
     fn label(&self) -> usize {

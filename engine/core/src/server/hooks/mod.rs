@@ -90,13 +90,15 @@ const NSID: u16 = 3;
 
 impl Stage for Nsid {
     fn leave(&self, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
-        if exchange.query.has_option(NSID) {
-            self.add(exchange.size, reply);
-        }
+        self.add(exchange.size, reply);
     }
 
     fn has_leave(&self) -> bool {
         true
+    }
+
+    fn wants_leave(&self, exchange: &Exchange<'_>) -> bool {
+        exchange.query.has_option(NSID)
     }
 }
 
