@@ -1,6 +1,7 @@
 //! A query that waits for somebody: held on the heap, answered exactly once, by whoever took
 //! it or by the clock.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +10,7 @@ use crate::query::{HEADER, Query, bits, rcode};
 use crate::server::chain::{Clock, Exchange, Peer, Run};
 use crate::server::config::OnFailure;
 use crate::server::forward::Forward;
-use crate::server::handle::{STREAM_BUFFER, fit, limit};
+use crate::server::handle::{fit, limit};
 use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
 use crate::server::stages::Python;
@@ -288,21 +289,23 @@ impl Parked {
             Back::Outer(outer) => outer.stage + 1,
             Back::Stage(stage) => *stage,
         };
-        let mut out = vec![0; STREAM_BUFFER.min(exchange.size.max(512))];
-        let length = if chain.has_leave(from, self.stage, &exchange) && is_reply(wire) {
-            let mut reply = wire.to_vec();
-            chain.leave(from, self.stage, &exchange, &mut reply);
-            fit(&query, &reply, exchange.size, &mut out)
-        } else {
-            fit(&query, wire, exchange.size, &mut out)
+        let mut reply = Cow::Borrowed(wire);
+        if chain.has_leave(from, self.stage, &exchange) && is_reply(wire) {
+            chain.leave(from, self.stage, &exchange, reply.to_mut());
+        }
+        let fitted = || {
+            let mut out = vec![0; exchange.size];
+            let length = fit(&query, &reply, exchange.size, &mut out);
+            out.truncate(length);
+            out
         };
-        out.truncate(length);
         match back {
             Back::Client(respond) => {
+                let out = fitted();
                 chain.sent(&exchange, &out);
                 respond.respond(&out);
             }
-            Back::Outer(outer) => outer.hear(Some(out)),
+            Back::Outer(outer) => outer.hear(Some(fitted())),
             Back::Stage(_) => {}
         }
     }
