@@ -206,11 +206,13 @@ impl Hub {
         } else {
             self.turn.fetch_add(1, Ordering::Relaxed) % inboxes.len().max(1)
         };
-        // Whoever answers it is that thread.
-        let handle = Handle(Arc::new(Parked::new(self.clone(), None, held, thread)));
-        match inboxes.get(thread) {
-            Some(inbox) if !full && !self.is_closed() => inbox.put(handle, thread == shard),
-            _ => drop(handle),
+        let inbox = inboxes.get(thread).filter(|_| !full && !self.is_closed());
+        // Whoever answers it counts it: that thread, or this one.
+        let counting = if inbox.is_some() { thread } else { shard };
+        let handle = Handle(Arc::new(Parked::new(self.clone(), None, held, counting)));
+        match inbox {
+            Some(inbox) => inbox.put(handle, thread == shard),
+            None => drop(handle),
         }
     }
 
@@ -258,6 +260,68 @@ impl Hub {
         for inbox in self.inboxes.get().into_iter().flatten() {
             let mut left = vec![];
             inbox.empty_into(&mut left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::chain::{Chain, Clock, Exchange, Peer, Stage};
+    use crate::server::parked::{Back, Respond};
+    use crate::server::routes::Route;
+
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Stage for Counting {
+        fn sent(&self, exchange: &Exchange<'_>, _: &[u8]) {
+            self.0.store(exchange.shard, Ordering::Relaxed);
+        }
+
+        fn has_sent(&self) -> bool {
+            true
+        }
+    }
+
+    struct Nobody;
+
+    impl Respond for Nobody {
+        fn respond(self: Box<Self>, _: &[u8]) {}
+    }
+
+    #[test]
+    fn the_thread_that_answers_counts() {
+        let cases = [
+            ("its own thread's inbox", 1, false, 1),
+            ("from TCP, the first thread's turn", SHARED_SHARD, false, 0),
+            ("refused on a query thread", 1, true, 1),
+            ("refused on TCP's", SHARED_SHARD, true, SHARED_SHARD),
+        ];
+        for (what, shard, refused, expected) in cases {
+            let hub = Arc::new(Hub::new().unwrap());
+            hub.open_inboxes(2).unwrap();
+            if refused {
+                hub.close();
+            }
+            let counted = Arc::new(AtomicUsize::new(7));
+            let stages: Vec<Box<dyn Stage>> = vec![Box::new(Counting(counted.clone()))];
+            let chain = Arc::new(Chain::new(String::new(), String::new(), stages, vec![]));
+            let held = Held {
+                packet: b"\0\0\0\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01"[..].into(),
+                peer: Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, stream: false },
+                clock: Clock { received: Instant::now(), wall: 0 },
+                route: Arc::new(Route { chain, ..Route::for_tests() }),
+                stage: 0,
+                back: Back::Client(Box::new(Nobody)),
+            };
+            hub.park(held, shard);
+            // Whoever has what is in an inbox and lets go of it answers it.
+            let mut waiting = vec![];
+            for thread in [0, 1] {
+                hub.inbox(thread).unwrap().empty_into(&mut waiting);
+                waiting.clear();
+            }
+            assert_eq!(counted.load(Ordering::Relaxed), expected, "{what}");
         }
     }
 }
