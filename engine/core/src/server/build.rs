@@ -17,11 +17,11 @@ use crate::server::routes::ChainZones;
 use crate::server::rules::{Guard, Rules};
 use crate::server::stages::{Answer, Errors, Loop, Metrics, Python, Whoami};
 
-/// Raises "config".
+/// `cached`: what the chain had for a cache before. Raises "config".
 pub fn chain(
     config: &config::Chain,
     zones: &Arc<ChainZones>,
-    cache: Option<&Arc<Cache>>,
+    cached: Option<&Arc<Cache>>,
     ring: &Arc<Ring>,
     upstreams: &Registry,
 ) -> Result<Chain> {
@@ -36,6 +36,7 @@ pub fn chain(
     let guard = || Guard { zones: zones.clone(), origins: origins() };
     let mut stages: Vec<Box<dyn Stage>> = vec![];
     let mut loops = vec![];
+    let mut cache = None;
     let (mut has_answer, mut counts) = (false, false);
     for stage in &config.stages {
         stages.push(match stage {
@@ -51,13 +52,10 @@ pub fn chain(
             }
             config::Stage::Python(python) => Box::new(Python::new(python, label(&python.name))),
             config::Stage::Whoami {} => Box::new(Whoami { label: label("whoami") }),
-            config::Stage::Cache(cached) => {
+            config::Stage::Cache(wanted) => {
                 let local = local_labels(&config.stages).map(&mut label).collect();
                 let zones = holds_zones(&config.stages).then(|| (zones.clone(), origins()));
-                let cache = match cache {
-                    Some(cache) => cache.clone(),
-                    None => Arc::new(Cache::new(cached, Counts::default())),
-                };
+                let cache = cache.get_or_insert_with(|| self::cache(wanted, cached)).clone();
                 Box::new(Caching { label: label("cache"), cache, local, zones })
             }
             config::Stage::Forward(forward) => {
@@ -97,21 +95,18 @@ pub fn chain(
     }
     let mut chain = Chain::new(config.id.clone(), config.view.clone(), stages, labels);
     (chain.has_answer, chain.counts, chain.loops) = (has_answer, counts, loops);
+    chain.cache = cache;
     (chain.udp_size, chain.any_class) = (config.udp_size.max(512), config.any_class);
     Ok(chain)
 }
 
-/// The cache that a chain asks for: the one that it had, if nothing about it changes.
-pub fn cache(config: &config::Chain, before: Option<&Arc<Cache>>) -> Option<Arc<Cache>> {
-    let wanted = config.stages.iter().find_map(|stage| match stage {
-        config::Stage::Cache(cache) => Some(cache),
-        _ => None,
-    })?;
-    Some(match before {
+/// The one that there was, if nothing about it changes.
+fn cache(wanted: &config::Cache, before: Option<&Arc<Cache>>) -> Arc<Cache> {
+    match before {
         Some(cache) if cache.config == *wanted => cache.clone(),
         Some(cache) => Arc::new(Cache::new(wanted, cache.counts())),
         None => Arc::new(Cache::new(wanted, Counts::default())),
-    })
+    }
 }
 
 /// Who answers from what is here.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::answer::UDP_SIZE;
 use crate::query::{Query, class, rcode};
+use crate::server::cache::Cache;
 use crate::server::routes::Route;
 
 /// When a query came, read once for a batch of them.
@@ -120,6 +121,7 @@ pub struct Chain {
     pub has_answer: bool,
     /// Whether it has a metrics stage.
     pub counts: bool,
+    pub cache: Option<Arc<Cache>>,
     /// The probes of *loop*, and how often they came by.
     pub loops: Vec<(String, Arc<AtomicU32>)>,
     /// Octets of a reply over UDP at most.
@@ -141,6 +143,7 @@ impl Chain {
             labels,
             has_answer: false,
             counts: false,
+            cache: None,
             loops: vec![],
             udp_size: UDP_SIZE,
             any_class: false,

@@ -293,10 +293,10 @@ impl Bound {
         let mut chains = HashMap::new();
         for chain in &config.chains {
             let held = self.zones.get(&chain.id).cloned().unwrap_or_default();
-            let cache = build::cache(chain, self.caches.get(&chain.id));
-            let built = build::chain(chain, &held, cache.as_ref(), ring, &self.upstreams)?;
+            let cached = self.caches.get(&chain.id);
+            let built = build::chain(chain, &held, cached, ring, &self.upstreams)?;
+            caches.extend(built.cache.clone().map(|cache| (chain.id.clone(), cache)));
             chains.insert(&*chain.id, Arc::new(built));
-            caches.extend(cache.map(|cache| (chain.id.clone(), cache)));
             zones.insert(chain.id.clone(), held);
         }
         let old = self.shared.state.load_full();
