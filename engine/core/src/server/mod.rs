@@ -11,6 +11,7 @@ mod hooks;
 mod hub;
 mod log;
 mod metrics;
+mod opt;
 pub mod parked;
 pub mod reply;
 mod ring;

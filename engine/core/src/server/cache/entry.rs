@@ -1,9 +1,10 @@
 //! A reply as it is kept, and as it is given out again: TTLs counted down, the client's ID,
 //! spelling and EDNS put in. Pure.
 
-use crate::answer::{self, UDP_SIZE};
+use crate::answer;
 use crate::query::{HEADER, Query, bits, rcode};
 use crate::rdata::rtype;
+use crate::server::opt;
 use crate::server::reply::{Record, Reply};
 
 /// Longer options of an extended error are not kept.
@@ -206,8 +207,8 @@ impl Entry {
     /// less than they were, and 0 at least.
     pub fn render(&self, query: &Query<'_>, age: u32, size: usize, out: &mut [u8]) -> usize {
         let length = self.wire.len();
-        let option = self.error.as_ref().map_or(0, |error| 4 + error.len());
-        let opt = query.edns.map_or(0, |_| 11 + option);
+        let error = self.error.as_deref();
+        let opt = query.edns.map_or(0, |_| opt::length(error));
         if length + opt > size.min(out.len()) {
             return answer::truncated(query, self.rcode(), size, out);
         }
@@ -223,26 +224,8 @@ impl Entry {
             }
         }
         if let Some(edns) = query.edns {
-            self.write_opt(edns.dnssec_ok, &mut out[..length + opt]);
+            opt::write(&mut out[..length + opt], 0, edns.dnssec_ok, error);
         }
         length + opt
-    }
-
-    /// Into the octets behind the records.
-    fn write_opt(&self, dnssec_ok: bool, out: &mut [u8]) {
-        let additional = u16::from_be_bytes([out[10], out[11]]) + 1;
-        out[10..HEADER].copy_from_slice(&additional.to_be_bytes());
-        let [high, low] = (UDP_SIZE as u16).to_be_bytes();
-        let flags = if dnssec_ok { 0x80 } else { 0 };
-        let opt = &mut out[self.wire.len()..];
-        opt[..9].copy_from_slice(&[0, 0, 41, high, low, 0, 0, flags, 0]);
-        let error = self.error.as_deref().unwrap_or(&[]);
-        let length = if self.error.is_some() { error.len() as u16 + 4 } else { 0 };
-        opt[9..11].copy_from_slice(&length.to_be_bytes());
-        if length > 0 {
-            opt[11..13].copy_from_slice(&15u16.to_be_bytes());
-            opt[13..15].copy_from_slice(&(error.len() as u16).to_be_bytes());
-            opt[15..].copy_from_slice(error);
-        }
     }
 }

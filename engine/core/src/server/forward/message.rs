@@ -4,6 +4,7 @@ use crate::answer::UDP_SIZE;
 use crate::name::NameRef;
 use crate::query::{HEADER, Query, bits, class, rcode};
 use crate::server::forward::random::Random;
+use crate::server::opt;
 use crate::server::reply::Reply;
 
 /// A question as it is put to an upstream. All that the client said beyond it stays here, but
@@ -146,25 +147,10 @@ pub fn for_client(reply: &Reply<'_>, query: &Query<'_>) -> Vec<u8> {
         wire[3] = wire[3] & !(bits::RCODE as u8) | rcode::SERVFAIL as u8;
     }
     if let Some(edns) = query.edns {
-        append_opt(&mut wire, high, edns.dnssec_ok, error);
+        wire.resize(wire.len() + opt::length(error), 0);
+        opt::write(&mut wire, high, edns.dnssec_ok, error);
     }
     wire
-}
-
-/// Put an OPT record behind a message, and count it.
-pub fn append_opt(wire: &mut Vec<u8>, high_rcode: u8, dnssec_ok: bool, error: Option<&[u8]>) {
-    let additional = u16::from_be_bytes([wire[10], wire[11]]).saturating_add(1);
-    wire[10..HEADER].copy_from_slice(&additional.to_be_bytes());
-    let [high, low] = (UDP_SIZE as u16).to_be_bytes();
-    let flags = if dnssec_ok { 0x80 } else { 0 };
-    wire.extend_from_slice(&[0, 0, 41, high, low, high_rcode, 0, flags, 0]);
-    let options = error.map_or(0, |error| error.len() as u16 + 4);
-    wire.extend_from_slice(&options.to_be_bytes());
-    if let Some(error) = error {
-        wire.extend_from_slice(&15u16.to_be_bytes());
-        wire.extend_from_slice(&(error.len() as u16).to_be_bytes());
-        wire.extend_from_slice(error);
-    }
 }
 
 #[cfg(test)]

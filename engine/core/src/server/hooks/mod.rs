@@ -5,13 +5,11 @@ mod shuffle;
 use crate::query::{bits, rcode};
 use crate::rdata::rtype;
 use crate::server::chain::{Exchange, Stage};
+use crate::server::opt;
 use crate::server::reply::Reply;
 use crate::server::rules::Guard;
 
 pub use shuffle::Shuffle;
-
-/// Octets of an OPT record before its options.
-const OPT_FIXED: usize = 11;
 
 /// *minimal*: the answer without what is beside it. Proofs stay: without them a validator
 /// would not believe the answer (RFC 4035 section 3.1.3.3).
@@ -46,7 +44,7 @@ fn minimal(wire: &[u8], qtype: u16) -> Option<Vec<u8>> {
     let end = reply.records.iter().rfind(|record| record.section <= last)?.rdata().end;
     let mut smaller = wire[..end].to_vec();
     if let Some(opt) = &reply.opt {
-        smaller.extend_from_slice(&wire[opt.options.start - OPT_FIXED..opt.options.end]);
+        smaller.extend_from_slice(&wire[opt.options.start - opt::FIXED..opt.options.end]);
     }
     let authority = if proves { authority } else { 0 };
     smaller[8..10].copy_from_slice(&authority.to_be_bytes());

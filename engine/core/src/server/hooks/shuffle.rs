@@ -11,6 +11,7 @@ use crate::rdata::{self, rtype};
 use crate::server::chain::{Exchange, Stage};
 use crate::server::config::Network;
 use crate::server::forward::random::Random;
+use crate::server::opt;
 use crate::server::reply::{Record, Reply};
 
 pub struct Shuffle {
@@ -128,8 +129,7 @@ fn in_order_of_chance(query: &Query<'_>, reply: &Reply<'_>, rrsets: &[Rrset]) ->
         shuffle(&mut order[rrset.first..rrset.first + rrset.rdata.len()]);
     }
     let wire = reply.wire();
-    let opt =
-        reply.opt.as_ref().map(|opt| &wire[opt.options.start - super::OPT_FIXED..opt.options.end]);
+    let opt = reply.opt.as_ref().map(|opt| &wire[opt.options.start - opt::FIXED..opt.options.end]);
     let opt = opt.unwrap_or_default();
     let mut out = vec![0; (2 * wire.len()).clamp(512, usize::from(u16::MAX))];
     let mut writer = Writer::new(query, out.len(), None, &mut out);
