@@ -10,6 +10,7 @@ use crate::server::config;
 use crate::server::forward::policy::MOST;
 use crate::server::forward::upstream::Registry;
 use crate::server::forward::{Forward, Pool};
+use crate::server::handle::UDP_BUFFER;
 use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
 use crate::server::log::Log;
 use crate::server::ring::Ring;
@@ -96,7 +97,7 @@ pub fn chain(
     let mut chain = Chain::new(config.id.clone(), config.view.clone(), stages, labels);
     (chain.has_answer, chain.counts, chain.loops) = (has_answer, counts, loops);
     chain.cache = cache;
-    (chain.udp_size, chain.any_class) = (config.udp_size.max(512), config.any_class);
+    (chain.udp_size, chain.any_class) = (config.udp_size.clamp(512, UDP_BUFFER), config.any_class);
     Ok(chain)
 }
 

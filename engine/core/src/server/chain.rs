@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::answer::UDP_SIZE;
 use crate::query::{Query, class, rcode};
 use crate::server::cache::Cache;
+use crate::server::handle::limit;
 use crate::server::routes::Route;
 
 /// When a query came, read once for a batch of them.
@@ -45,6 +46,19 @@ pub struct Exchange<'a> {
     pub reason: Option<&'static str>,
     /// The stage that answers wants a newer reply to go by it.
     pub refresh: bool,
+}
+
+impl<'a> Exchange<'a> {
+    pub fn new(
+        query: &'a Query<'a>,
+        peer: Peer,
+        clock: Clock,
+        route: &'a Route,
+        shard: usize,
+    ) -> Self {
+        let size = limit(query, peer.stream, route.chain.udp_size);
+        Self { query, peer, clock, size, route, shard, label: 0, reason: None, refresh: false }
+    }
 }
 
 /// What a stage does with a query.
@@ -111,7 +125,6 @@ pub enum Run {
     Dropped,
 }
 
-#[derive(Default)]
 pub struct Chain {
     pub id: String,
     pub view: String,
@@ -124,12 +137,18 @@ pub struct Chain {
     pub cache: Option<Arc<Cache>>,
     /// The probes of *loop*, and how often they came by.
     pub loops: Vec<(String, Arc<AtomicU32>)>,
-    /// Octets of a reply over UDP at most.
+    /// Octets of a reply over UDP at most: 512 to `UDP_SIZE`.
     pub udp_size: usize,
     /// Whether queries of other classes than IN are taken.
     pub any_class: bool,
     leaving: Vec<usize>,
     sending: Vec<usize>,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self::new(String::new(), String::new(), vec![], vec![])
+    }
 }
 
 impl Chain {
@@ -229,17 +248,9 @@ mod tests {
         let wire = b"\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01";
         let query = Query::parse(wire).ok().unwrap();
         let route = Route::for_tests();
-        let exchange = Exchange {
-            query: &query,
-            peer: Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, stream: false },
-            clock: Clock { received: Instant::now(), wall: 0 },
-            size: 512,
-            route: &route,
-            shard: 0,
-            label: 0,
-            reason: None,
-            refresh: false,
-        };
+        let peer = Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, stream: false };
+        let clock = Clock { received: Instant::now(), wall: 0 };
+        let exchange = Exchange::new(&query, peer, clock, &route, 0);
         let mut reply = vec![];
         chain.leave(0, 3, &exchange, &mut reply);
         assert_eq!(reply, [2, 1]);

@@ -24,9 +24,9 @@ pub enum Handled {
     Parked(Arc<Route>, usize),
 }
 
-/// What a client takes.
-pub fn limit(query: &Query<'_>, stream: bool) -> usize {
-    if stream { STREAM_BUFFER } else { query.udp_limit(UDP_BUFFER) }
+/// What a client takes and we give: over UDP `udp_size` at most.
+pub fn limit(query: &Query<'_>, stream: bool, udp_size: usize) -> usize {
+    if stream { STREAM_BUFFER } else { query.udp_limit(udp_size) }
 }
 
 /// Do work for a query. None: it panicked, which is counted.
@@ -70,7 +70,6 @@ fn attempt(
         Err(Unreadable::Silence) => return Handled::Silence,
         Err(Unreadable::Error(code)) => return Handled::Reply(bare_error(packet, code, out)),
     };
-    let size = limit(&query, peer.stream);
     let route = match (query.refusal(), listener.routes.find(&query)) {
         (None, Some(route)) => route,
         (refused, _) => {
@@ -79,18 +78,7 @@ fn attempt(
         }
     };
     let chain = &*route.chain;
-    let size = if peer.stream { size } else { size.min(chain.udp_size) };
-    let mut exchange = Exchange {
-        query: &query,
-        peer,
-        clock,
-        size,
-        route,
-        shard,
-        label: 0,
-        reason: None,
-        refresh: false,
-    };
+    let mut exchange = Exchange::new(&query, peer, clock, route, shard);
     let (mut length, by) = match chain.run(0, &mut exchange, out) {
         Run::Reply(length, by) => (length, by),
         Run::Parked(index) => return Handled::Parked(route.clone(), index),
@@ -99,7 +87,7 @@ fn attempt(
     if chain.has_leave(0, by, &exchange) {
         let mut reply = out[..length].to_vec();
         chain.leave(0, by, &exchange, &mut reply);
-        length = fit(&query, &reply, size, out);
+        length = fit(&query, &reply, exchange.size, out);
     }
     chain.sent(&exchange, &out[..length]);
     if exchange.refresh {
@@ -117,21 +105,11 @@ fn unrouted(
     code: u16,
     out: &mut [u8],
 ) -> usize {
-    let size = limit(query, peer.stream);
+    let size = limit(query, peer.stream, UDP_BUFFER);
     let length = answer::error(query, code, None, size, out);
     if let Some(series) = &listener.unrouted {
         let route = Route { chain: Arc::new(Chain::default()), series: series.clone() };
-        let exchange = Exchange {
-            query,
-            peer,
-            clock,
-            size,
-            route: &route,
-            shard,
-            label: 0,
-            reason: None,
-            refresh: false,
-        };
+        let exchange = Exchange::new(query, peer, clock, &route, shard);
         let mut seen = observation(&exchange, &out[..length]);
         seen.rcode = code;
         series.record(shard, &seen);
@@ -152,4 +130,33 @@ pub fn fit(query: &Query<'_>, reply: &[u8], size: usize, out: &mut [u8]) -> usiz
     out[..reply.len()].copy_from_slice(reply);
     out[..2].copy_from_slice(&query.id().to_be_bytes());
     reply.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_as_long_as_the_client_takes_and_we_give() {
+        let plain = b"\0\0\0\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
+        let with_edns = |size: u16| {
+            let mut wire = plain.clone();
+            wire[11] = 1;
+            let [high, low] = size.to_be_bytes();
+            wire.extend_from_slice(&[0, 0, 41, high, low, 0, 0, 0, 0, 0, 0]);
+            wire
+        };
+        let cases = [
+            (plain.clone(), false, UDP_BUFFER, 512),
+            (with_edns(4096), false, UDP_BUFFER, UDP_BUFFER),
+            (with_edns(4096), false, 1000, 1000),
+            (with_edns(800), false, 1000, 800),
+            (with_edns(0), false, 1000, 512),
+            (plain.clone(), true, 1000, STREAM_BUFFER),
+        ];
+        for (wire, stream, udp_size, expected) in cases {
+            let query = Query::parse(&wire).ok().unwrap();
+            assert_eq!(limit(&query, stream, udp_size), expected, "{wire:02x?}");
+        }
+    }
 }

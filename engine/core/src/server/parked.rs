@@ -10,7 +10,7 @@ use crate::query::{HEADER, Query, bits, rcode};
 use crate::server::chain::{Clock, Exchange, Peer, Run};
 use crate::server::config::OnFailure;
 use crate::server::forward::Forward;
-use crate::server::handle::{fit, limit};
+use crate::server::handle::fit;
 use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
 use crate::server::stages::Python;
@@ -238,7 +238,7 @@ impl Parked {
         let Some(query) = self.query() else { return Further::Dropped };
         let mut exchange = self.exchange(&query, None);
         let chain = &self.route.chain;
-        let mut out = vec![0; exchange.size.max(512)];
+        let mut out = vec![0; exchange.size];
         match chain.run(self.stage + 1, &mut exchange, &mut out) {
             Run::Reply(length, by) => {
                 if exchange.refresh {
@@ -260,24 +260,10 @@ impl Parked {
         self.hub.refresh(Held { packet, peer, clock, route, stage, back }, self.shard);
     }
 
-    /// What the client takes.
-    fn size(&self, query: &Query<'_>) -> usize {
-        let size = limit(query, self.peer.stream);
-        if self.peer.stream { size } else { size.min(self.route.chain.udp_size) }
-    }
-
     fn exchange<'a>(&'a self, query: &'a Query<'a>, reason: Option<&'static str>) -> Exchange<'a> {
-        Exchange {
-            query,
-            peer: self.peer,
-            clock: self.clock,
-            size: self.size(query),
-            route: &self.route,
-            shard: self.shard,
-            label: self.route.chain.stages.get(self.stage).map_or(0, |stage| stage.label()),
-            reason,
-            refresh: false,
-        }
+        let label = self.route.chain.stages.get(self.stage).map_or(0, |stage| stage.label());
+        let exchange = Exchange::new(query, self.peer, self.clock, &self.route, self.shard);
+        Exchange { label, reason, ..exchange }
     }
 
     fn deliver(&self, back: Back, wire: &[u8], reason: Option<&'static str>) {
