@@ -341,7 +341,9 @@ class ParkedQuery:
         again, for a later Python stage or an upstream, or dropped; what comes of it comes to
         `on_reply`."""
     def on_reply(self, callback: Callable[[bytes | None], None]) -> None:
-        """Called once: with the reply's wire, or None when the query was dropped."""
+        """Called once: with the reply's wire, or None when the query was dropped. At once if
+        that is known; else in `Server.take`, so that no thread of the engine waits for the
+        interpreter."""
     def reply(self, wire: bytes) -> None:
         """Answer; the stages entered before see it. Oversized replies are truncated."""
     def drop(self) -> None: ...
@@ -371,7 +373,9 @@ class Server:
         server/compiledrules.py's Rule. Raises EngineError "config"."""
     def plugin_fd(self) -> int:
         """An eventfd that is readable when `take` has something."""
-    def take(self) -> list[ParkedQuery]: ...
+    def take(self) -> list[ParkedQuery]:
+        """Queries that were parked since the last call. Before that, callbacks of `on_reply`
+        that are due are called."""
     def drain_log(self) -> list[tuple[int, str]]:
         """(logging level, line) from the bounded ring; also how many were dropped."""
     def stats(self) -> bytes:

@@ -189,12 +189,9 @@ class PluginRuntime:
                 if not future.done():
                     future.set_result(None if wire is None else Reply(wire))
 
-            def settle_from_elsewhere(wire: bytes | None) -> None:
-                self._loop.call_soon_threadsafe(settle, wire)
-
             wire = parked.proceed()
             if wire is None:
-                parked.on_reply(settle_from_elsewhere)
+                parked.on_reply(settle)
             else:
                 settle(wire)
             return future

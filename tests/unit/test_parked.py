@@ -182,6 +182,7 @@ def test_an_earlier_plugin_hears_of_what_was_dropped_behind_a_later_one() -> Non
         outer.on_reply(heard.append)
         [inner] = taken(server)
         inner.fail()
+        assert server.take() == []
         assert heard == [None]
         outer.drop()
         assert client.hears_nothing()
@@ -216,6 +217,10 @@ def test_a_later_plugins_reply_comes_to_the_one_before() -> None:
         assert wire is not None
         assert heard == []
         inner.reply(wire)
+        assert heard == [], "no thread that answers queries calls Python"
+        readable, _, _ = select.select([server.plugin_fd()], [], [], 5)
+        assert readable
+        assert server.take() == []
         assert heard == [wire]
         changed = dns.message.from_wire(wire)
         changed.flags |= dns.flags.AD

@@ -39,7 +39,7 @@ class FakeParked:
         return None if self._parks_again else REPLY
 
     def on_reply(self, callback: Callable[[bytes | None], None]) -> None:
-        threading.Timer(0.02, callback, (REPLY,)).start()
+        asyncio.get_running_loop().call_later(0.02, callback, REPLY)
 
     def reply(self, wire: bytes) -> None:
         self._settle(wire)

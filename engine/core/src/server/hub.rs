@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::server::handle::guarded;
 use crate::server::metrics::PluginCounts;
-use crate::server::parked::{Handle, Held, Parked, locked};
+use crate::server::parked::{Callback, Handle, Held, Parked, locked};
 use crate::server::wake;
 
 /// Queries that may wait at one time; further ones fail at once.
@@ -30,6 +30,8 @@ pub struct Counts {
 pub struct Hub {
     event: OwnedFd,
     queue: Mutex<Vec<Arc<Parked>>>,
+    /// Python's calls for what became of queries further on, and what did.
+    calls: Mutex<Vec<(Callback, Option<Vec<u8>>)>>,
     counts: Mutex<BTreeMap<u32, Arc<Counts>>>,
     waiting: AtomicUsize,
     timers: Mutex<BinaryHeap<Reverse<Timer>>>,
@@ -107,6 +109,7 @@ impl Hub {
         Ok(Self {
             event: wake::event()?,
             queue: Mutex::default(),
+            calls: Mutex::default(),
             counts: Mutex::default(),
             waiting: AtomicUsize::new(0),
             timers: Mutex::default(),
@@ -133,9 +136,19 @@ impl Hub {
         self.event.as_raw_fd()
     }
 
-    /// All that were parked for Python since the last call.
+    /// Have a call made by `take`: this thread may be one that answers queries, and must not
+    /// wait for the interpreter.
+    pub fn tell(&self, callback: Callback, reply: Option<Vec<u8>>) {
+        locked(&self.calls).push((callback, reply));
+        wake::ring(&self.event);
+    }
+
+    /// All that were parked for Python since the last call; before that, the calls that Python
+    /// waits for are made.
     pub fn take(&self) -> Vec<Arc<Parked>> {
         wake::clear(&self.event);
+        let calls = std::mem::take(&mut *locked(&self.calls));
+        calls.into_iter().for_each(|(callback, reply)| callback(reply));
         std::mem::take(&mut *locked(&self.queue))
     }
 

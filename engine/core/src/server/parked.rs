@@ -20,7 +20,7 @@ pub trait Respond: Send {
     fn respond(self: Box<Self>, reply: &[u8]);
 }
 
-type Callback = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
+pub type Callback = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
 
 /// Who waits for the reply of a parked query.
 pub enum Back {
@@ -139,7 +139,8 @@ impl Parked {
         }
     }
 
-    /// Called once with the reply of the stages behind, or None if they gave none.
+    /// Called once with the reply of the stages behind, or None if they gave none: at once if
+    /// it is known, else by whoever takes from the hub.
     pub fn on_reply(&self, callback: Callback) {
         let mut news = locked(&self.news);
         match std::mem::replace(&mut *news, News::None) {
@@ -299,10 +300,7 @@ impl Parked {
     fn hear(&self, reply: Option<Vec<u8>>) {
         let mut news = locked(&self.news);
         match std::mem::replace(&mut *news, News::None) {
-            News::Awaited(callback) => {
-                drop(news);
-                callback(reply);
-            }
+            News::Awaited(callback) => self.hub.tell(callback, reply),
             _ => *news = News::Arrived(reply),
         }
     }
