@@ -16,7 +16,7 @@ from corefile.names import name_wire
 from zones.config import EtcdZone, compile_block
 from zones.etcd import follower as follower_module
 from zones.etcd import rpc_pb2 as rpc
-from zones.etcd.client import Connection
+from zones.etcd.client import Beat, Connection
 from zones.etcd.source import SkydnsSource
 from zones.source import SourceError
 
@@ -292,6 +292,32 @@ def test_an_etcd_that_was_set_up_anew_is_noticed_and_listed(etcd: Etcd, ahead: b
         assert scene.source.following.listings == 1
 
     run(etcd, second)
+
+
+def test_a_change_that_overtakes_a_sign_of_life_is_no_restored_backup(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    beat = Connection.beat
+    overtaken = 0
+
+    async def story(scene: Scene) -> None:
+        async def slow(self: Connection, key: bytes, deadline: float = 3.0) -> Beat:
+            nonlocal overtaken
+            found = await beat(self, key, deadline)
+            await scene.until(await scene.put(f"n{overtaken}", host="192.0.2.1"))
+            overtaken += 1
+            return found
+
+        await scene.whole()
+        monkeypatch.setattr(follower_module, "BEAT", 0.05)
+        monkeypatch.setattr(Connection, "beat", slow)
+        async with asyncio.timeout(20):
+            while overtaken < 3:
+                await asyncio.sleep(0.01)
+        assert scene.source.following.listings == 1
+
+    run(etcd, story)
+    assert not [line for line in caplog.messages if "restored from a backup" in line]
 
 
 def test_a_leases_time_is_a_ttl_and_its_end_takes_the_name_away(etcd: Etcd) -> None:

@@ -318,14 +318,16 @@ class Follower:
         while not self._list_again:
             self._ask.set()
             await asyncio.sleep(BEAT)
+            # The watch goes on while the answer is on its way, which then is the older of the two.
+            known = self.mark
             try:
                 beat = await connection.beat(self._prefix, BEAT)
             except EtcdError as error:
                 problem = str(error)
             else:
                 answered = time.monotonic()
-                if self.mark is not None:
-                    self._compare(beat, self.mark)
+                if known is not None:
+                    self._compare(beat, known)
                 if self.caught_up:
                     self._found()
             now = time.monotonic()
