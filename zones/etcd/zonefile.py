@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import attrs
 import dns.name
@@ -56,7 +57,8 @@ class ZoneTexts:
         self._changed = changed
         self._zones: dict[dns.name.Name, _Text] = {}
         self._items: dict[bytes, CopiedItem] = {}
-        self._wakes: dict[dns.name.Name, asyncio.Event] = {}
+        # Of those who still wait: a zone that goes and comes in one burst keeps its source.
+        self._wakes: WeakValueDictionary[dns.name.Name, asyncio.Event] = WeakValueDictionary()
         self._told: frozenset[dns.name.Name] = frozenset()
         self._watching: asyncio.Task[None] | None = None
         self.following = Following(
@@ -100,7 +102,7 @@ class ZoneTexts:
         return 0 if found is None else found.revision
 
     def wake(self, origin: dns.name.Name) -> asyncio.Event:
-        """Set when a zone's text is another."""
+        """Set when a zone's text is another, for as long as it is held."""
         return self._wakes.setdefault(origin, asyncio.Event())
 
     async def _watch(self) -> None:
@@ -171,16 +173,15 @@ class ZoneTexts:
             return
         self.refusals.drop(item.key)
         self._zones[origin] = _Text(item, revision)
-        self.wake(origin).set()
+        if (wake := self._wakes.get(origin)) is not None:
+            wake.set()
 
     def _remove(self, key: bytes) -> None:
         self.number += 1
         self._items.pop(key, None)
         self.refusals.drop(key)
         with contextlib.suppress(Refused):
-            origin = self._origin(key)
-            self._zones.pop(origin, None)
-            self._wakes.pop(origin, None)
+            self._zones.pop(self._origin(key), None)
 
     def _origin(self, key: bytes) -> dns.name.Name:
         """Raises Refused."""
@@ -206,6 +207,7 @@ class TextSource:
     def __init__(self, origin: dns.name.Name, texts: ZoneTexts) -> None:
         self._origin = origin
         self._texts = texts
+        self._wake = texts.wake(origin)
         self._place = texts.config.where(origin)
         self._offered: int | None = None
         self._revision: int | None = None
@@ -231,12 +233,11 @@ class TextSource:
         return await in_thread(self._texts.executor, lambda: self._scan(text))
 
     async def changes(self) -> AsyncIterator[Hint]:
-        wake = self._texts.wake(self._origin)
         while True:
-            await wake.wait()
+            await self._wake.wait()
             self._waiting_since = self._waiting_since or time.monotonic()
             await self._texts.following.gather(self._texts.config.gather)
-            wake.clear()
+            self._wake.clear()
             yield Hint(self._place)
 
     async def increment(self, base: engine.Zone) -> Increment | None:

@@ -1,0 +1,104 @@
+"""Following a real etcd that holds whole zones: who is told of what."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dns.name
+import pytest
+from etcdpeer import Etcd
+
+import corefile
+from corefile.names import name_wire
+from zones.config import compile_block
+from zones.etcd import rpc_pb2 as rpc
+from zones.etcd.zonefile import TextSource, ZoneTexts
+
+pytestmark = pytest.mark.peers
+
+A_TEST = dns.name.from_text("a.test.")
+KEY = b"/zones/a.test"
+A = 1
+
+
+def zone(address: str) -> bytes:
+    return f"@ 60 SOA ns1 host 1 3600 900 86400 300\n@ 60 NS ns1\nns1 60 A {address}\n".encode()
+
+
+@pytest.fixture
+def etcd(tmp_path: Path, address: str) -> Iterator[Etcd]:
+    found = Etcd(tmp_path, address)
+    try:
+        yield found
+    finally:
+        found.kill()
+
+
+class Scene:
+    """All zones below test., and how often others were there."""
+
+    def __init__(self, etcd: Etcd, executor: ThreadPoolExecutor) -> None:
+        text = f"test {{\n etcd {{\n layout zonefile\n path /zones\n endpoint {etcd.url}\n }}\n}}"
+        parsed = corefile.parse(text, path="Corefile", environ={}, read=str)
+        block = compile_block(parsed.blocks[0], etcd.directory)
+        assert block is not None
+        self.changed = asyncio.Semaphore(0)
+        self.texts = ZoneTexts(
+            block.etcds[0],
+            kept=etcd.directory / "copy",
+            executor=executor,
+            changed=self.changed.release,
+        )
+        self.connection = etcd.connection()
+
+    async def delete(self, key: bytes) -> None:
+        await self.connection.write(rpc.DeleteRangeRequest(key=key))
+
+
+def run(etcd: Etcd, story: Callable[[Scene], Coroutine[object, object, None]]) -> None:
+    async def act() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            scene = Scene(etcd, executor)
+            scene.texts.start()
+            try:
+                async with asyncio.timeout(30):
+                    await story(scene)
+            finally:
+                await scene.texts.stop()
+                await scene.connection.close()
+
+    asyncio.run(act())
+
+
+def test_a_zone_that_goes_and_comes_back_is_still_followed(etcd: Etcd) -> None:
+    """Within a burst, so that whoever owns the zone does not see it gone."""
+    etcd.start()
+    etcd.put(KEY.decode(), zone("192.0.2.1").decode())
+
+    async def story(scene: Scene) -> None:
+        source = TextSource(A_TEST, scene.texts)
+        await source.load()
+        addresses: asyncio.Queue[str] = asyncio.Queue()
+
+        async def follow() -> None:
+            async for _ in source.changes():
+                rrset = (await source.load()).rrset(name_wire("ns1.a.test."), A)
+                assert rrset is not None
+                await addresses.put(".".join(map(str, rrset.rdatas[0])))
+
+        following = asyncio.create_task(follow())
+        try:
+            await asyncio.sleep(0)
+            await scene.connection.put(KEY, zone("192.0.2.2"))
+            while await addresses.get() != "192.0.2.2":
+                pass
+            await scene.delete(KEY)
+            await scene.connection.put(KEY, zone("192.0.2.3"))
+            while await addresses.get() != "192.0.2.3":
+                pass
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    run(etcd, story)
