@@ -47,9 +47,9 @@ class OverlaidSource:
         del base
         return None
 
-    def taken(self) -> None:
+    async def taken(self) -> None:
         if isinstance(self._inner, Followed):
-            self._inner.taken()
+            await self._inner.taken()
 
     def standing(self) -> Standing | None:
         return self._inner.standing() if isinstance(self._inner, Followed) else None

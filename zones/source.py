@@ -72,7 +72,7 @@ class Followed(Protocol):
         the whole has to be loaded. Raises SourceError."""
         ...
 
-    def taken(self) -> None:
+    async def taken(self) -> None:
         """What `load` or `increment` gave last is served now."""
         ...
 

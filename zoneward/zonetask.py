@@ -315,7 +315,7 @@ class ZoneTask:
             case Published():
                 self.signed_rrsets += outcome.made
                 await self._off.to_its_end(self.keeper.write, outcome.zone, outcome.diff)
-                self._taken(read)
+                await self._taken(read)
                 line = (
                     f"zone {self.origin} serial {outcome.zone.serial}: "
                     f"signed {outcome.made} RRsets, kept {outcome.kept}"
@@ -329,7 +329,7 @@ class ZoneTask:
                 await self._publish()
                 return line
             case Unchanged():
-                self._taken(read)
+                await self._taken(read)
                 if not failing:
                     self.problem = None
                 assert base is not None
@@ -342,9 +342,9 @@ class ZoneTask:
             case Held():
                 return self._fail(f"held: {outcome.hold}{self._still_served()}")
 
-    def _taken(self, read: engine.Zone | Increment | None) -> None:
+    async def _taken(self, read: engine.Zone | Increment | None) -> None:
         if self._followed is not None and read is not None:
-            self._followed.taken()
+            await self._followed.taken()
 
     async def _pass_through(self, read: engine.Zone | Increment | None) -> str:
         current = self.keeper.current
@@ -370,12 +370,12 @@ class ZoneTask:
             return self._fail(str(error) + self._still_served())
         self.problem = None
         if version is None:
-            self._taken(read)
+            await self._taken(read)
             return f"zone {self.origin} serial {read.serial}: nothing changed"
         if version.zone.signature_count:
             await self._gate(version.zone, current)
         await self._off.to_its_end(self.keeper.write, version.zone, version.diff)
-        self._taken(read)
+        await self._taken(read)
         self._above = None
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
         _log.info(line, block=self.block)
@@ -386,11 +386,11 @@ class ZoneTask:
         version = await self._off.run(read.version, current)
         self.problem = None
         if version is None:
-            self._taken(read)
+            await self._taken(read)
             return f"zone {self.origin} serial {current.serial}: nothing changed"
         zone, diff = version
         await self._off.to_its_end(self.keeper.write, zone, diff)
-        self._taken(read)
+        await self._taken(read)
         line = f"zone {self.origin} serial {zone.serial}: loaded, not signed here"
         self._say(line, read)
         await self._publish()

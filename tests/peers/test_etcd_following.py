@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +16,10 @@ import engine
 from corefile.names import name_wire
 from zones.config import EtcdZone, compile_block
 from zones.etcd import follower as follower_module
+from zones.etcd import following as following_module
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.client import Beat, Connection
+from zones.etcd.holding import Holding
 from zones.etcd.source import SkydnsSource
 from zones.source import SourceError
 
@@ -75,7 +78,7 @@ class Scene:
 
     async def whole(self) -> engine.Zone:
         self.base = await self.source.load()
-        self.source.taken()
+        await self.source.taken()
         return self.base
 
     async def next(self) -> engine.Zone:
@@ -84,7 +87,7 @@ class Scene:
         found = await self.source.increment(self.base)
         assert found is not None
         version = found.version(self.base)
-        self.source.taken()
+        await self.source.taken()
         if version is not None:
             self.base = version[0]
         return self.base
@@ -206,6 +209,37 @@ def test_a_transaction_is_served_whole(etcd: Etcd) -> None:
                 await scene.until(revision)
             zone = await scene.next()
             assert addresses(zone, "a") == addresses(zone, "b") == addresses(zone, "c")
+
+    run(etcd, story)
+
+
+def test_what_comes_in_a_thread_while_a_version_is_taken_waits_for_the_next(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many keys at a time are taken in a thread, which has what is held for itself."""
+    monkeypatch.setattr(following_module, "_MANY", 0)
+    change, began, end = Holding.change, threading.Event(), threading.Event()
+
+    def slow(self: Holding, *arguments: object) -> None:
+        began.set()
+        end.wait(20)
+        change(self, *arguments)  # type: ignore[arg-type]
+
+    async def story(scene: Scene) -> None:
+        await scene.whole()
+        await scene.source.load()
+        monkeypatch.setattr(Holding, "change", slow)
+        revision = await scene.put("a", host="192.0.2.1")
+        await asyncio.to_thread(began.wait, 20)
+        taken = asyncio.create_task(scene.source.taken())
+        await asyncio.sleep(0)
+        try:
+            assert not taken.done()
+        finally:
+            end.set()
+        await taken
+        await scene.until(revision)
+        assert addresses(await scene.next(), "a") == ["192.0.2.1"]
 
     run(etcd, story)
 

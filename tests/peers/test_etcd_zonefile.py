@@ -1,6 +1,7 @@
 """Following a real etcd that holds whole zones: who is told of what."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from etcdpeer import Etcd
 import corefile
 from corefile.names import name_wire
 from zones.config import compile_block
+from zones.etcd import following as following_module
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.zonefile import TextSource, ZoneTexts
 
@@ -102,3 +104,37 @@ def test_a_zone_that_goes_and_comes_back_is_still_followed(etcd: Etcd) -> None:
             await asyncio.gather(following, return_exceptions=True)
 
     run(etcd, story)
+
+
+def test_texts_that_come_in_a_thread_are_told_of_on_the_loop(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an event of asyncio may be set; it wakes nobody from elsewhere."""
+    monkeypatch.setattr(following_module, "_MANY", 0)
+    etcd.start()
+    etcd.put(KEY.decode(), zone("192.0.2.1").decode())
+    threads: set[str] = set()
+
+    class Event(asyncio.Event):
+        def set(self) -> None:
+            threads.add(threading.current_thread().name)
+            super().set()
+
+    monkeypatch.setattr("zones.etcd.zonefile.asyncio.Event", Event)
+
+    async def story(scene: Scene) -> None:
+        source = TextSource(A_TEST, scene.texts)
+        await source.load()
+        await source.taken()
+        hints = source.changes()
+        revision = await scene.connection.put(KEY, zone("192.0.2.2"))
+        await anext(hints)
+        while source.standing().behind is None or scene.texts.revision < revision:
+            await anext(hints)
+        await source.load()
+        assert (source.standing().revision or 0) < revision
+        await source.taken()
+        assert source.standing().revision == revision
+
+    run(etcd, story)
+    assert threads == {threading.main_thread().name}

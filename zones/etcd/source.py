@@ -94,11 +94,12 @@ class SkydnsSource:
                 return await in_thread(self._executor, lambda: self._increment(base))
             return self._increment(base)
 
-    def taken(self) -> None:
+    async def taken(self) -> None:
         """What was read last is served."""
         offer, self._offer = self._offer, None
         if offer is not None:
-            self._holding.served(offer.number)
+            async with self.following.changing:
+                self._holding.served(offer.number)
             self._whole = self._whole and not offer.whole
             self._revision = offer.revision
 

@@ -36,11 +36,13 @@ _TOO_LONG = 300
 
 
 @attrs.frozen
-class _Text:
-    """One key. `revision` is that of its last change, as far as it is known."""
+class ZoneText:
+    """One key. `revision` is that of its last change, as far as it is known; `since` is when
+    it came (monotonic)."""
 
     item: CopiedItem
     revision: int
+    since: float
 
 
 class ZoneTexts:
@@ -55,10 +57,12 @@ class ZoneTexts:
         self.refusals = Refusals(f"etcd {config.prefix.decode()}")
         self.executor = executor
         self._changed = changed
-        self._zones: dict[dns.name.Name, _Text] = {}
+        self._zones: dict[dns.name.Name, ZoneText] = {}
         self._items: dict[bytes, CopiedItem] = {}
         # Of those who still wait: a zone that goes and comes in one burst keeps its source.
         self._wakes: WeakValueDictionary[dns.name.Name, asyncio.Event] = WeakValueDictionary()
+        # Zones that have another text, of which nobody was told yet.
+        self._touched: set[dns.name.Name] = set()
         self._told: frozenset[dns.name.Name] = frozenset()
         self._watching: asyncio.Task[None] | None = None
         self.following = Following(
@@ -89,17 +93,12 @@ class ZoneTexts:
                 self.following.problem or "it is being listed",
                 "it is tried again all the time",
             ) from None
-        self._told = frozenset(self._zones)
-        return tuple(self._zones)
+        async with self.following.changing:
+            self._told = frozenset(self._zones)
+        return tuple(self._told)
 
-    def text(self, origin: dns.name.Name) -> bytes | None:
-        found = self._zones.get(origin)
-        return None if found is None else found.item.value
-
-    def revision_of(self, origin: dns.name.Name) -> int:
-        """Of a zone's text; what came since then was of other zones."""
-        found = self._zones.get(origin)
-        return 0 if found is None else found.revision
+    def text(self, origin: dns.name.Name) -> ZoneText | None:
+        return self._zones.get(origin)
 
     def wake(self, origin: dns.name.Name) -> asyncio.Event:
         """Set when a zone's text is another, for as long as it is held."""
@@ -111,8 +110,15 @@ class ZoneTexts:
             await self.following.wake.wait()
             await self.following.gather(self.config.gather)
             self.following.wake.clear()
-            if frozenset(self._zones) != self._told:
-                self._told = frozenset(self._zones)
+            async with self.following.changing:
+                touched, self._touched = self._touched, set()
+                there = frozenset(self._zones)
+            # Here on the loop: what is held may be changed in a thread.
+            for origin in touched:
+                if (wake := self._wakes.get(origin)) is not None:
+                    wake.set()
+            if there != self._told:
+                self._told = there
                 self._changed()
 
     # --- what is held -------------------------------------------------------------------------
@@ -172,9 +178,8 @@ class ZoneTexts:
             self.refusals.add(item.key, str(refused))
             return
         self.refusals.drop(item.key)
-        self._zones[origin] = _Text(item, revision)
-        if (wake := self._wakes.get(origin)) is not None:
-            wake.set()
+        self._zones[origin] = ZoneText(item, revision, time.monotonic())
+        self._touched.add(origin)
 
     def _remove(self, key: bytes) -> None:
         self.number += 1
@@ -209,9 +214,8 @@ class TextSource:
         self._texts = texts
         self._wake = texts.wake(origin)
         self._place = texts.config.where(origin)
-        self._offered: int | None = None
-        self._revision: int | None = None
-        self._waiting_since: float | None = None
+        self._offered: ZoneText | None = None
+        self._served: ZoneText | None = None
 
     @property
     def origin(self) -> dns.name.Name:
@@ -226,17 +230,15 @@ class TextSource:
         except TimeoutError:
             problem = following.problem or "it is being listed"
             raise SourceError(self._place, problem, "it is tried again all the time") from None
-        text = self._texts.text(self._origin)
-        self._offered = self._texts.revision_of(self._origin)
-        if text is None:
+        found = self._texts.text(self._origin)
+        if found is None:
             raise SourceError(self._place, "there is no such key", "put it back")
-        return await in_thread(self._texts.executor, lambda: self._scan(text))
+        self._offered = found
+        return await in_thread(self._texts.executor, lambda: self._scan(found.item.value))
 
     async def changes(self) -> AsyncIterator[Hint]:
         while True:
             await self._wake.wait()
-            self._waiting_since = self._waiting_since or time.monotonic()
-            await self._texts.following.gather(self._texts.config.gather)
             self._wake.clear()
             yield Hint(self._place)
 
@@ -245,17 +247,20 @@ class TextSource:
         del base
         return None
 
-    def taken(self) -> None:
-        self._revision = self._offered
-        if self._revision == self._texts.revision_of(self._origin):
-            self._waiting_since = None
+    async def taken(self) -> None:
+        self._served = self._offered
 
     def standing(self) -> Standing:
-        texts = self._texts
-        current = self._waiting_since is None and self._revision is not None
+        """What came since the zone's own text did was of other zones."""
+        texts, served = self._texts, self._served
+        found = texts.text(self._origin)
+        waiting = None if found is None or found is served else found
+        revision = (
+            None if served is None else texts.revision if waiting is None else served.revision
+        )
         return Standing(
-            revision=texts.revision if current else self._revision,
-            behind=texts.following.behind(self._waiting_since),
+            revision=revision,
+            behind=texts.following.behind(None if waiting is None else waiting.since),
             problem=texts.following.problem,
             entries=1,
             left_out=len(texts.refusals),

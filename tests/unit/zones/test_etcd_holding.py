@@ -202,8 +202,8 @@ def test_a_zones_revision_is_that_of_its_own_last_change() -> None:
     two = rpc.KeyValue(key=b"/zones/b.test", value=b"y", mod_revision=6)
     held.replace([one, two], {}, 9)
     a, b = dns.name.from_text("a.org."), dns.name.from_text("b.test.")
-    assert (held.revision_of(a), held.revision_of(b), held.revision) == (4, 6, 9)
-    assert held.text(b) == b"y"
+    assert [found.revision for name in (a, b) if (found := held.text(name))] == [4, 6]
+    assert held.revision == 9
     gone = rpc.Event(type=rpc.Event.DELETE, kv=rpc.KeyValue(key=b"/zones/b.test", mod_revision=10))
     held.change([gone], {}, 10)
     assert held.text(b) is None
