@@ -16,6 +16,7 @@ from zones.config import compile_block
 from zones.etcd import following as following_module
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.zonefile import TextSource, ZoneTexts
+from zones.source import SourceError
 
 pytestmark = pytest.mark.peers
 
@@ -138,3 +139,17 @@ def test_texts_that_come_in_a_thread_are_told_of_on_the_loop(
 
     run(etcd, story)
     assert threads == {threading.main_thread().name}
+
+
+def test_that_there_are_no_zones_is_told_too(etcd: Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked before etcd was heard has left its zones as they were."""
+    monkeypatch.setattr("zones.etcd.zonefile.FIRST_WAIT", 0.1)
+
+    async def story(scene: Scene) -> None:
+        with pytest.raises(SourceError):
+            await scene.texts.zones()
+        await asyncio.to_thread(etcd.start)
+        await scene.changed.acquire()
+        assert await scene.texts.zones() == ()
+
+    run(etcd, story)

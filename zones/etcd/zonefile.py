@@ -63,7 +63,8 @@ class ZoneTexts:
         self._wakes: WeakValueDictionary[dns.name.Name, asyncio.Event] = WeakValueDictionary()
         # Zones that have another text, of which nobody was told yet.
         self._touched: set[dns.name.Name] = set()
-        self._told: frozenset[dns.name.Name] = frozenset()
+        # None: nobody knows yet which zones there are, which is not the same as none.
+        self._told: frozenset[dns.name.Name] | None = None
         self._watching: asyncio.Task[None] | None = None
         self.following = Following(
             f"etcd {config.prefix.decode()}", config.cluster, config.prefix, self, kept, executor
@@ -94,8 +95,8 @@ class ZoneTexts:
                 "it is tried again all the time",
             ) from None
         async with self.following.changing:
-            self._told = frozenset(self._zones)
-        return tuple(self._told)
+            there = self._told = frozenset(self._zones)
+        return tuple(there)
 
     def text(self, origin: dns.name.Name) -> ZoneText | None:
         return self._zones.get(origin)
