@@ -72,7 +72,7 @@ class LeaseTimes:
         Not the time that remains of it: every name would be signed anew as the clock runs, and
         a lease that is kept alive never ends. `granted` is None where nobody knows the lease
         any more: it has ended, and its keys are about to go."""
-        own = TTL if entry.ttl is None else min(entry.ttl, self.most)
+        own = min(TTL if entry.ttl is None else entry.ttl, self.most)
         if not entry.lease:
             return own
         bound = min(max(granted or 0, self.least), self.most)

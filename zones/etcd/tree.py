@@ -189,7 +189,7 @@ class Tree:
         if label == _ANY and parent and parent in self._children and not self._reverse:
             name = f"{_ANY}.{self.name(parent)}"
             if len(name) < 255:
-                return {"CNAME": (TTL, (self.name(parent),))}
+                return {"CNAME": (min(TTL, self._times.most), (self.name(parent),))}
         return {}
 
     def entries(self, path: str) -> list[Entry]:
@@ -217,11 +217,11 @@ class Tree:
             builder.add("NS", self._ttl(entry), target, len(target) + 1)
         under = "" if self.zone == "." else self.zone
         if not hosts:
-            builder.add("NS", TTL, f"ns.dns.{under}", 0)
+            builder.add("NS", min(TTL, self._times.most), f"ns.dns.{under}", 0)
         if self._is_taken(_APEX):
             self._fill(builder, "", self.entries(_APEX))
         soa = f"ns.dns.{under} hostmaster.{under} 1 {_TIMERS}"
-        return {"SOA": (_SOA_TTL, (soa,)), **builder.records()}
+        return {"SOA": (min(_SOA_TTL, self._times.most), (soa,)), **builder.records()}
 
     def _build(self, path: str, entries: list[Entry]) -> Records:
         if self._reverse:

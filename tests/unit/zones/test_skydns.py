@@ -17,8 +17,8 @@ def entry(path: str, value: str, *, lease: int = 0, tree: Tree | None = None) ->
     return skydns.read(PREFIX + path.encode(), value.encode(), lease, PREFIX, room)
 
 
-def planted(*keys: tuple[str, str], zone: str = ZONE) -> Tree:
-    tree = Tree(zone)
+def planted(*keys: tuple[str, str], zone: str = ZONE, times: LeaseTimes | None = None) -> Tree:
+    tree = Tree(zone, times)
     for path, value in keys:
         tree.put(entry(path, value, tree=tree))
     return tree
@@ -224,6 +224,13 @@ def test_an_empty_zone_has_an_apex() -> None:
     assert lines(planted(), ZONE) == {SOA, "300 NS ns.dns.example.org."}
 
 
+@pytest.mark.parametrize(("most", "ttls"), [(86400, {30, 300}), (200, {30, 200}), (20, {20})])
+def test_no_ttl_of_a_zone_is_above_the_most(most: int, ttls: set[int]) -> None:
+    """What no key says included: the SOA, NS, and aliases."""
+    tree = planted(("a/b", '{"host":"192.0.2.1"}'), times=LeaseTimes(1, most))
+    assert {ttl for path in tree.paths() for ttl, _ in tree.records(path).values()} == ttls
+
+
 def test_a_reverse_zone_points_at_names_from_exact_keys() -> None:
     tree = planted(
         ("1", '{"host":"www.example.org","ttl":50}'),
@@ -304,6 +311,7 @@ def test_a_name_may_have_255_octets_and_no_more() -> None:
         (None, 7, 5, LeaseTimes(least=2), 5),
         # Nothing is above the most: the zone's keys are planned with it.
         (2**31 - 1, 0, None, LeaseTimes(), 86400),
+        (None, 0, None, LeaseTimes(most=120), 120),
     ],
 )
 def test_a_ttl_is_the_lesser_of_the_values_and_the_leases(
