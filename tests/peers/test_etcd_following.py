@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dns.name
 import pytest
-from etcdpeer import Etcd
+from etcdpeer import Etcd, Security
 
 import corefile
 import engine
@@ -489,6 +489,24 @@ def test_a_zone_of_very_many_keys_is_taken_up_to_the_limit(
         assert found.changes().added_count == 2
 
     run(etcd, second, f"max-entries {count - over}")
+
+
+def test_an_etcd_whose_authority_is_the_systems_is_trusted(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    security = Security.made(tmp_path, address)
+    etcd = Etcd(tmp_path, address, security=security)
+    monkeypatch.setenv("SSL_CERT_FILE", str(security.authority))
+
+    async def story(scene: Scene) -> None:
+        assert addresses(await scene.whole(), "a") == ["192.0.2.1"]
+
+    try:
+        etcd.start()
+        etcd.put(f"{PREFIX}a", {"host": "192.0.2.1"})
+        run(etcd, story, f"tls {security.client.certificate} {security.client.key}")
+    finally:
+        etcd.kill()
 
 
 def test_an_etcd_that_is_not_there_is_no_zone_and_says_why_once(

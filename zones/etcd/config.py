@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -35,6 +37,10 @@ _PORT = 2379
 GATHER, LONGEST_GATHER = 0.02, 10.0
 #: Keys of one zone that are taken.
 MOST_ENTRIES = 1_000_000
+
+# What OpenSSL finds a certificate of a directory by: a hash of its subject.
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+", re.ASCII)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 Layout = Literal["skydns", "zonefile"]
 _LAYOUTS: tuple[Layout, ...] = ("skydns", "zonefile")
@@ -77,8 +83,12 @@ class Cluster:
         """Read anew each time, so that certificates can be renewed. Raises EtcdError."""
         if not self.encrypted:
             return None
+        # gRPC has authorities of its own, which are not the system's.
+        own = self.tls.authority
         return Tls(
-            _content(self.tls.authority), _content(self.tls.certificate), _content(self.tls.key)
+            _system_authorities() if own is None else _content(own),
+            _content(self.tls.certificate),
+            _content(self.tls.key),
         )
 
     def login(self, environ: Mapping[str, str] = os.environ) -> Login | None:
@@ -308,3 +318,19 @@ def _content(path: Path | None) -> bytes | None:
         return path.read_bytes()
     except OSError as error:
         raise EtcdError(f"{path}: {error.strerror or error}") from None
+
+
+def _system_authorities() -> bytes:
+    """PEM texts of those that OpenSSL takes here, by SSL_CERT_FILE and SSL_CERT_DIR too. Raises
+    EtcdError where there are none."""
+    paths = ssl.get_default_verify_paths()
+    files = [] if paths.cafile is None else [Path(paths.cafile)]
+    if paths.capath is not None:
+        found = (path for path in Path(paths.capath).iterdir() if _HASHED.fullmatch(path.name))
+        # Links may lead nowhere.
+        files += sorted(path for path in found if path.is_file())
+    # What is in a bundle is in the directory too, as a rule.
+    texts = dict.fromkeys(one for path in files for one in _PEM.findall(path.read_bytes()))
+    if not texts:
+        raise EtcdError("the system has no certificate authorities; name one: tls [CERT KEY] CA")
+    return b"\n".join(texts)

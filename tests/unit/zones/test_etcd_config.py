@@ -9,7 +9,7 @@ import corefile
 from corefile import CorefileError
 from corefile.arguments import SecretReference
 from zones.config import BlockSpec, EtcdZone, compile_block
-from zones.etcd.client import EtcdError, Login
+from zones.etcd.client import EtcdError, Login, Tls
 from zones.etcd.config import EtcdConfig, TlsFiles
 from zoneward.configuration import plan_manager
 
@@ -77,6 +77,23 @@ def test_tls_takes_none_to_three_files(line: str, files: TlsFiles) -> None:
 
 def test_an_https_endpoint_is_encrypted_without_tls_too() -> None:
     assert config("endpoint https://a").cluster.encrypted
+
+
+PEM = b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----"
+
+
+@pytest.mark.parametrize("name", ["bundle", "deadbeef.0"])
+def test_without_an_authority_the_systems_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    cluster = config("endpoint https://a").cluster
+    with pytest.raises(EtcdError, match="the system has no certificate authorities; name one"):
+        cluster.security()
+    (tmp_path / "README").write_text("no certificate")
+    (tmp_path / name).write_bytes(b"# Of a test\n" + PEM)
+    assert cluster.security() == Tls(authority=PEM)
 
 
 def test_a_password_is_a_reference(tmp_path: Path) -> None:
