@@ -49,6 +49,8 @@ _ONCE = {
     *("path", "endpoint", "credentials", "tls", "min-lease-ttl", "max-lease-ttl", "fallthrough"),
     *("layout", "gather", "max-entries"),
 }
+# Options that mean nothing for keys that are whole zones.
+_OF_SKYDNS = {"min-lease-ttl", "max-lease-ttl", "max-entries"}
 
 
 @attrs.frozen
@@ -154,6 +156,8 @@ def read_etcd(
     layout = _layout(directive)
     if layout == "skydns":
         _refuse_nested(origins, directive.place)
+    else:
+        _refuse_limits(directive)
     return EtcdConfig(
         cluster=_cluster(directive, directory, warnings),
         path=_path(directive),
@@ -174,6 +178,16 @@ def _refuse_nested(origins: tuple[dns.name.Name, ...], place: Place) -> None:
                     f"etcd: {inner} is inside {outer}, whose keys are above its own: the layout "
                     f"has no delegations; leave {inner} out",
                 )
+
+
+def _refuse_limits(directive: Directive) -> None:
+    for line in directive.body or ():
+        if line.name in _OF_SKYDNS:
+            raise CorefileError(
+                line.place,
+                f"etcd: {line.name} is for the layout skydns: a zone of the layout zonefile has "
+                "its own TTLs, and is one key; leave it out",
+            )
 
 
 def _layout(directive: Directive) -> Layout:
