@@ -15,7 +15,7 @@ import msgspec
 
 from zones.etcd.follower import Mark
 
-_MAGIC = b"zoneward-etcd-1\n"
+_MAGIC = b"zoneward-etcd-2\n"
 _DIGEST = 32
 
 
@@ -41,6 +41,14 @@ class _Content(msgspec.Struct, frozen=True, array_like=True):
 class Copy:
     mark: Mark
     items: Sequence[CopiedItem]
+
+
+def short_key(key: bytes, longest: int) -> bytes:
+    """What a key is kept under: itself up to `longest` octets, else less of it, and by a digest no
+    other. A longer one is refused, and etcd takes keys of a megabyte."""
+    if len(key) <= longest:
+        return key
+    return key[:longest] + b"/" + hashlib.sha256(key).hexdigest().encode()
 
 
 def save(path: Path, prefix: bytes, copy: Copy) -> None:

@@ -9,15 +9,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd import skydns
 from zones.etcd.client import Item
-from zones.etcd.copy import CopiedItem
+from zones.etcd.copy import CopiedItem, short_key
 from zones.etcd.refusals import Refusals
 from zones.etcd.skydns import LeaseTimes, Refused
 from zones.etcd.tree import Tree
 
 # Leases that nothing has any more are looked for when there are so many more than entries.
 _SPARE_LEASES = 2000
-# In a copy, in the place of a lease: the key is over the limit.
-_LEFT_OUT = -1
+# In the place of a lease's time: the key is over the limit; or its value is too long to keep, and
+# the reason is there instead. Leases may have any number, but no such time.
+_LEFT_OUT, _REFUSED = -1, -2
+# Octets of a key below a zone's prefix: of more than a name has.
+_LONGEST_KEY = 256
 
 
 class Holding:
@@ -66,10 +69,10 @@ class Holding:
     def restore(self, items: Iterable[CopiedItem], revision: int) -> None:
         """From a copy."""
         for item in items:
-            if item.lease == _LEFT_OUT:
+            if item.granted == _LEFT_OUT:
                 self._leave_out(item.key)
                 continue
-            if item.granted is not None:
+            if item.granted is not None and item.granted != _REFUSED:
                 self.tree.granted(item.lease, item.granted)
             self._take(item)
         self.revision = revision
@@ -80,13 +83,14 @@ class Holding:
         """A whole listing: only what differs is touched."""
         self._grant(granted)
         self._overflow.clear()
-        there = {item.key for item in items}
+        there = {self._key(item) for item in items}
         for key in [key for key in self.items if key not in there]:
             self._remove(key)
         for item in items:
-            known = self.items.get(item.key)
+            key = self._key(item)
+            known = self.items.get(key)
             if known is None or (known.value, known.lease) != (item.value, item.lease):
-                self._take(CopiedItem(item.key, item.value, item.lease, None))
+                self._take(CopiedItem(key, item.value, item.lease, None))
         self.tree.forget_leases()
         self._came(revision)
 
@@ -96,11 +100,11 @@ class Holding:
         """What happened, in its order."""
         self._grant(granted)
         for event in events:
-            item = event.kv
+            item, key = event.kv, self._key(event.kv)
             if event.type == rpc.Event.DELETE:
-                self._remove(item.key)
+                self._remove(key)
             else:
-                self._take(CopiedItem(item.key, item.value, item.lease, None))
+                self._take(CopiedItem(key, item.value, item.lease, None))
         if self.tree.leases > 2 * len(self.tree) + _SPARE_LEASES:
             self.tree.forget_leases()
         self._came(revision)
@@ -109,11 +113,16 @@ class Holding:
         """All keys, with the times of their leases; of those over the limit the keys alone."""
         return [
             *(
-                CopiedItem(item.key, item.value, item.lease, self.tree.granted_for(item.lease))
+                item
+                if item.granted == _REFUSED
+                else CopiedItem(item.key, item.value, item.lease, self.tree.granted_for(item.lease))
                 for item in self.items.values()
             ),
-            *(CopiedItem(key, b"", _LEFT_OUT, None) for key in self._overflow),
+            *(CopiedItem(key, b"", 0, _LEFT_OUT) for key in self._overflow),
         ]
+
+    def _key(self, item: Item) -> bytes:
+        return short_key(item.key, len(self._prefix) + _LONGEST_KEY)
 
     def _came(self, revision: int) -> None:
         self.revision = revision
@@ -131,8 +140,12 @@ class Holding:
             return
         self.items[key] = item
         try:
+            if item.granted == _REFUSED:
+                raise Refused(item.value.decode())
             entry = skydns.read(key, item.value, item.lease, self._prefix, self.tree.room)
         except Refused as refused:
+            if len(item.value) > skydns.LONGEST_VALUE:
+                self.items[key] = CopiedItem(key, str(refused).encode(), 0, _REFUSED)
             self._refusals.add(key, str(refused))
             self._touch(self.tree.remove(key))
             return

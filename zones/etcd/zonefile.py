@@ -23,7 +23,7 @@ from zones import foreign
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.client import Item
 from zones.etcd.config import EtcdConfig
-from zones.etcd.copy import CopiedItem
+from zones.etcd.copy import CopiedItem, short_key
 from zones.etcd.following import Following, in_thread
 from zones.etcd.refusals import Refusals
 from zones.etcd.skydns import Refused
@@ -33,6 +33,8 @@ from zones.source import Hint, SourceError, Standing
 # How long a reading waits for etcd, in seconds.
 FIRST_WAIT = 5.0
 _TOO_LONG = 300
+# Octets of a key below the prefix: of more than a name has, each octet escaped.
+_LONGEST_KEY = 1024
 
 
 @attrs.frozen
@@ -146,13 +148,14 @@ class ZoneTexts:
         self, items: Sequence[Item], granted: Mapping[int, int | None], revision: int
     ) -> None:
         del granted
-        there = {item.key for item in items}
+        there = {self._key(item) for item in items}
         for key in [key for key in self._items if key not in there]:
             self._remove(key)
         for item in items:
-            known = self._items.get(item.key)
+            key = self._key(item)
+            known = self._items.get(key)
             if known is None or known.value != item.value:
-                self._take(CopiedItem(item.key, item.value, 0, None), item.mod_revision)
+                self._take(CopiedItem(key, item.value, 0, None), item.mod_revision)
         self.revision = revision
 
     def change(
@@ -160,15 +163,19 @@ class ZoneTexts:
     ) -> None:
         del granted
         for event in events:
+            key = self._key(event.kv)
             if event.type == rpc.Event.DELETE:
-                self._remove(event.kv.key)
+                self._remove(key)
             else:
-                item = CopiedItem(event.kv.key, event.kv.value, 0, None)
+                item = CopiedItem(key, event.kv.value, 0, None)
                 self._take(item, event.kv.mod_revision)
         self.revision = revision
 
     def copied(self) -> list[CopiedItem]:
         return list(self._items.values())
+
+    def _key(self, item: Item) -> bytes:
+        return short_key(item.key, len(self.config.prefix) + _LONGEST_KEY)
 
     def _take(self, item: CopiedItem, revision: int) -> None:
         self.number += 1
@@ -176,6 +183,8 @@ class ZoneTexts:
         try:
             origin = self._origin(item.key)
         except Refused as refused:
+            # The key alone says so.
+            self._items[item.key] = CopiedItem(item.key, b"", 0, None)
             self.refusals.add(item.key, str(refused))
             return
         self.refusals.drop(item.key)

@@ -123,6 +123,53 @@ def test_a_copy_gives_back_what_was_held(tmp_path: Path) -> None:
     assert load(tmp_path / "copy", b"/other/") is None
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("long", b"x" * 40_000, "the value has 40000 octets"),
+        ("k" * 100_000, GOOD, "the key is no name"),
+    ],
+)
+def test_what_is_too_long_is_kept_by_its_reason_alone(
+    tmp_path: Path, path: str, value: bytes, reason: str
+) -> None:
+    """In memory and on disk; it counts, it is known again, and it goes."""
+    before, after = Refusals("before"), Refusals("after")
+    held = Holding("example.org.", PREFIX, LeaseTimes(), 100, before)
+    held.change([put("a"), put(path, value)], {}, 1)
+    save(tmp_path / "copy", PREFIX, Copy(Mark(1, 1, PREFIX, 0), held.copied()))
+    assert (tmp_path / "copy").stat().st_size < 2000
+    found = load(tmp_path / "copy", PREFIX)
+    assert found is not None
+    again = Holding("example.org.", PREFIX, LeaseTimes(), 100, after)
+    again.restore(found.items, 1)
+    assert after.examples() == before.examples()
+    for each, refusals in ((held, before), (again, after)):
+        each.replace([item("a"), item(path, value)], {}, 2)
+        assert (each.keys, len(each.tree)) == (2, 1)
+        (example,) = refusals.examples()
+        assert reason in example
+        each.change([delete(path)], {}, 3)
+        assert each.keys == 1
+        assert not refusals.examples()
+
+
+def test_a_refused_zone_is_kept_without_its_text() -> None:
+    held = texts()
+    long = rpc.KeyValue(key=b"/zones/" + b"k" * 100_000, value=b"x" * 100_000)
+    other = rpc.KeyValue(key=b"/zones/a.net", value=b"x" * 100_000)
+    held.replace([long, other], {}, 1)
+    assert sum(len(kept.key + kept.value) for kept in held.copied()) < 2000
+    again = texts()
+    again.restore(held.copied(), 1)
+    for each in (held, again):
+        each.replace([long, other], {}, 2)
+        assert (each.keys, len(each.refusals)) == (2, 2)
+        gone = [rpc.Event(type=rpc.Event.DELETE, kv=one) for one in (long, other)]
+        each.change(gone, {}, 3)
+        assert (each.keys, len(each.refusals)) == (0, 0)
+
+
 def test_many_bad_entries_do_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
     refusals = Refusals("zone example.org.")
     with caplog.at_level(logging.WARNING):
