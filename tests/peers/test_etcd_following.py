@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from zones.config import EtcdZone, compile_block
 from zones.etcd import follower as follower_module
 from zones.etcd import following as following_module
 from zones.etcd import rpc_pb2 as rpc
-from zones.etcd.client import Beat, Connection
+from zones.etcd.client import Batch, Beat, Connection
+from zones.etcd.follower import Mark
 from zones.etcd.holding import Holding
 from zones.etcd.source import SkydnsSource
 from zones.source import SourceError
@@ -281,6 +282,41 @@ def test_a_revision_that_was_compacted_is_listed_again(etcd: Etcd) -> None:
         zone = await scene.whole()
         assert addresses(zone, "goes") == []
         assert addresses(zone, "comes") == ["192.0.2.3"]
+        assert scene.source.following.listings == 1
+
+    run(etcd, second)
+
+
+def test_a_watch_that_does_not_catch_up_gives_way_to_a_listing(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """etcd gives no sign of life on a watch that is behind."""
+    marks: list[Mark | None] = []
+
+    async def first(scene: Scene) -> None:
+        await scene.whole()
+        marks.append(scene.source.following.mark)
+
+    run(etcd, first)
+    etcd.put(f"{PREFIX}comes", {"host": "192.0.2.3"})
+    for name, seconds in (("BEAT", 0.1), ("SILENCE", 0.6), ("_CATCHING_UP", 1.0)):
+        monkeypatch.setattr(follower_module, name, seconds)
+    watch = Connection.watch
+
+    async def behind(
+        self: Connection, start: bytes, end: bytes, revision: int, ask: asyncio.Event
+    ) -> AsyncGenerator[Batch, None]:
+        (mark,) = marks
+        assert mark is not None
+        if revision == mark.revision + 1:
+            await asyncio.Event().wait()
+        async for batch in watch(self, start, end, revision, ask):
+            yield batch
+
+    monkeypatch.setattr(Connection, "watch", behind)
+
+    async def second(scene: Scene) -> None:
+        assert addresses(await scene.whole(), "comes") == ["192.0.2.3"]
         assert scene.source.following.listings == 1
 
     run(etcd, second)

@@ -331,11 +331,13 @@ class Follower:
                 if self.caught_up:
                     self._found()
             now = time.monotonic()
-            if not self.caught_up and now - began > _CATCHING_UP:
-                self.list_again()
             if now - answered > SILENCE:
                 raise EtcdError(problem)
-            if now - self._watch_heard > SILENCE and not self._taking:
+            if not self.caught_up:
+                # A watch that is behind says nothing but events.
+                if now - began > _CATCHING_UP:
+                    self.list_again()
+            elif now - self._watch_heard > SILENCE and not self._taking:
                 raise EtcdError("its watch is silent")
 
 
