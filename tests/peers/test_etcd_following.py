@@ -447,7 +447,10 @@ def test_bad_entries_are_left_out_and_counted_and_the_rest_is_there(
     assert [line for line in said if f"left out '{PREFIX}bad..key': the key is no name" in line]
 
 
-def test_entries_over_the_limit_come_in_when_there_is_room(etcd: Etcd) -> None:
+def test_entries_over_the_limit_come_in_when_there_is_room(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_LEAST_REST", 0.1)
     etcd.put_all({f"{PREFIX}n{number}": {"host": "192.0.2.1"} for number in range(8)})
 
     async def story(scene: Scene) -> None:
@@ -460,6 +463,37 @@ def test_entries_over_the_limit_come_in_when_there_is_room(etcd: Etcd) -> None:
                 await asyncio.sleep(0.01)
         zone = await scene.next()
         assert [number for number in range(8) if addresses(zone, f"n{number}")] == [1, 2, 3, 4, 5]
+
+    run(etcd, story, "max-entries 5")
+
+
+def test_coming_and_going_at_the_limit_is_no_reason_to_list_all_the_time(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "BEAT", 0.05)
+    monkeypatch.setattr(follower_module, "_LEAST_REST", 3600.0)
+    etcd.put_all({f"{PREFIX}n{number}": {"host": "192.0.2.1"} for number in range(8)})
+    beat = Connection.beat
+    beats = asyncio.Semaphore(0)
+
+    async def counted(self: Connection, key: bytes, deadline: float = 3.0) -> Beat:
+        beats.release()
+        return await beat(self, key, 3.0)
+
+    monkeypatch.setattr(Connection, "beat", counted)
+
+    async def story(scene: Scene) -> None:
+        await scene.whole()
+        for number in range(4):
+            await scene.until(
+                await scene.connection.write(
+                    rpc.DeleteRangeRequest(key=f"{PREFIX}n{number}".encode())
+                )
+            )
+            assert scene.source.standing().left_out
+            for _ in range(5):
+                await beats.acquire()
+        assert scene.source.following.listings == 1
 
     run(etcd, story, "max-entries 5")
 

@@ -44,6 +44,9 @@ _CATCHING_UP = 5.0
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 # That etcd can't be followed is said again after so long, when it is for another reason.
 _SAY_AGAIN = 60.0
+# Between two listings for the sake of room: so long at least, in seconds, and so many times what
+# the last one took.
+_LEAST_REST, _REST = 5.0, 20
 # Leases asked for at a time.
 _LEASES_AT_ONCE = 64
 
@@ -57,6 +60,11 @@ class Keeper(Protocol):
     @property
     def keys(self) -> int:
         """How many keys it has been told of that are there."""
+        ...
+
+    @property
+    def wants_listing(self) -> bool:
+        """Whether there is room again for keys that it had no room for."""
         ...
 
     def unknown_leases(self, leases: Collection[int]) -> set[int]:
@@ -112,6 +120,7 @@ class Follower:
         self._goal: Newest | None = None
         self._taking = False
         self._list_again = False
+        self._rests_until = 0.0
         self._said_at = 0.0
         self.mark = mark
         self.endpoint: str | None = None
@@ -231,6 +240,7 @@ class Follower:
 
     async def _list(self, connection: Connection) -> None:
         """All keys as of one revision, in pages."""
+        began = time.monotonic()
         while True:
             with contextlib.suppress(Compacted):
                 items, mark = await self._pages(connection)
@@ -239,6 +249,8 @@ class Follower:
         granted = await self._granted(connection, {item.lease for item in items})
         await self._keeper.replace(items, granted, mark)
         self.mark = mark
+        now = time.monotonic()
+        self._rests_until = now + max(_LEAST_REST, _REST * (now - began))
         self._found()
 
     async def _pages(self, connection: Connection) -> tuple[list[Item], Mark]:
@@ -339,6 +351,9 @@ class Follower:
                     self.list_again()
             elif now - self._watch_heard > SILENCE and not self._taking:
                 raise EtcdError("its watch is silent")
+            # Where keys come and go at the limit, each that goes makes room.
+            if self._keeper.wants_listing and now > self._rests_until:
+                self.list_again()
 
 
 def _after(mark: Mark, batch: Batch) -> Mark:

@@ -152,6 +152,10 @@ class Following:
     def keys(self) -> int:
         return self._held.keys
 
+    @property
+    def wants_listing(self) -> bool:
+        return self._held.wants_listing
+
     def unknown_leases(self, leases: Collection[int]) -> set[int]:
         return self._held.unknown_leases(leases)
 
@@ -169,8 +173,6 @@ class Following:
     ) -> None:
         await self._take(len(events), lambda: self._held.change(events, granted, mark.revision))
         self.mark = mark
-        if self._held.wants_listing and self._follower is not None:
-            self._follower.list_again()
         if time.monotonic() - self._copied_at > COPY_EVERY:
             await self._save()
 
