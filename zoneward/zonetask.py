@@ -20,13 +20,13 @@ from signer.outcome import Held, Published, Refused, Unchanged
 from signer.service import ZoneSigner
 from signer.state import StateError
 from zones.increment import Increment
+from zones.offloop import OffLoop
 from zones.plain import content_loss, next_version
 from zones.serial import newer
 from zones.source import Followed, Source, SourceError, Standing
 from zones.versions import VersionKeeper
 from zoneward import logging
 from zoneward.content import changes_of, dnskeys_of, faults_of
-from zoneward.offloop import OffLoop
 from zoneward.refusal import one_line
 
 # After a version could not be written, or the engine failed, in seconds.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from zones.etcd import copy
 from zones.etcd import rpc_pb2 as rpc
@@ -16,6 +16,7 @@ from zones.etcd.client import Item
 from zones.etcd.config import Cluster
 from zones.etcd.copy import CopiedItem, Copy
 from zones.etcd.follower import Follower, Mark
+from zones.offloop import OffLoop
 
 # A burst is over when nothing came for so long, in seconds.
 QUIET = 0.002
@@ -26,8 +27,6 @@ COPY_EVERY = 10.0
 _AGAIN = 1.0
 
 _log = logging.getLogger("zoneward.etcd")
-
-T = TypeVar("T")
 
 
 class Held(Protocol):
@@ -81,7 +80,7 @@ class Following:
         self._prefix = prefix
         self._held = held
         self._kept = kept
-        self._executor = executor
+        self._off = OffLoop(executor)
         self._task: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
         #: How far all was taken; how often everything was listed.
@@ -130,7 +129,7 @@ class Following:
         """Whatever ends a follower but a cancellation is a fault of ours: said, tried again."""
         if self.mark is None:
             async with self.changing:
-                if await in_thread(self._executor, self._restore):
+                if await self._off.run(self._restore):
                     self.known.set()
         while True:
             follower = self._follower = Follower(
@@ -183,7 +182,7 @@ class Following:
     async def _take(self, count: int, take: Callable[[], None]) -> None:
         async with self.changing:
             if count > _MANY:
-                await in_thread(self._executor, take)
+                await self._off.run(take)
             else:
                 take()
         if self.synced.is_set():
@@ -204,27 +203,13 @@ class Following:
         mark = self.mark
         if mark is None or mark == self._copied:
             return
-        items = self._held.copied()
+        kept = Copy(mark, self._held.copied())
         self._copied, self._copied_at = mark, time.monotonic()
-
-        def write() -> None:
-            copy.save(self._kept, self._prefix, Copy(mark, items))
-
         try:
-            await in_thread(self._executor, write)
+            await self._off.run(copy.save, self._kept, self._prefix, kept)
         except OSError as error:
             _log.warning(
                 "%s: the copy of etcd's keys can't be written: %s; a start lists them all",
                 self._name,
                 error,
             )
-
-
-async def in_thread(executor: Executor, function: Callable[[], T]) -> T:
-    """A cancellation waits for its end, since it changes what others read."""
-    work = asyncio.get_running_loop().run_in_executor(executor, function)
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise

@@ -14,12 +14,13 @@ import engine
 from corefile.names import name_wire, zone_name
 from zones.etcd import skydns
 from zones.etcd.config import EtcdConfig
-from zones.etcd.following import Following, in_thread
+from zones.etcd.following import Following
 from zones.etcd.holding import Holding
 from zones.etcd.refusals import Refusals
 from zones.etcd.rrsets import zone_text
 from zones.etcd.tree import MOST_BELOW
 from zones.increment import Increment, increment, sound_zone
+from zones.offloop import OffLoop
 from zones.source import Hint, SourceError, Standing
 
 # How long a reading waits for a first listing, in seconds.
@@ -49,7 +50,7 @@ class SkydnsSource:
         """`kept` is the file for the copy of etcd's keys."""
         self._origin = origin
         self._config = config
-        self._executor = executor
+        self._off = OffLoop(executor)
         self._wire = name_wire(zone_name(str(origin)))
         name = f"zone {origin}"
         prefix = skydns.prefix(config.path, origin)
@@ -80,7 +81,7 @@ class SkydnsSource:
             raise SourceError(self.place, problem, "it is tried again all the time") from None
         async with self.following.changing:
             self._offer = _Offer(self._holding.number, self._holding.revision, whole=True)
-            return await in_thread(self._executor, self._scan_whole)
+            return await self._off.run(self._scan_whole)
 
     async def increment(self, base: engine.Zone) -> Increment | None:
         """What has changed since `base` was current; None where the whole is to be loaded."""
@@ -91,7 +92,7 @@ class SkydnsSource:
                 return None
             self._offer = _Offer(holding.number, holding.revision, whole=False)
             if dirty > _MANY:
-                return await in_thread(self._executor, lambda: self._increment(base))
+                return await self._off.run(self._increment, base)
             return self._increment(base)
 
     async def taken(self) -> None:

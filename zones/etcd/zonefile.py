@@ -24,10 +24,11 @@ from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.client import Item
 from zones.etcd.config import EtcdConfig
 from zones.etcd.copy import CopiedItem, short_key
-from zones.etcd.following import Following, in_thread
+from zones.etcd.following import Following
 from zones.etcd.refusals import Refusals
 from zones.etcd.skydns import Refused
 from zones.increment import Increment
+from zones.offloop import OffLoop
 from zones.source import Hint, SourceError, Standing
 
 # How long a reading waits for etcd, in seconds.
@@ -57,7 +58,7 @@ class ZoneTexts:
         self.revision = 0
         self.number = 0
         self.refusals = Refusals(f"etcd {config.prefix.decode()}")
-        self.executor = executor
+        self.off = OffLoop(executor)
         self._changed = changed
         self._zones: dict[dns.name.Name, ZoneText] = {}
         self._items: dict[bytes, CopiedItem] = {}
@@ -244,7 +245,7 @@ class TextSource:
         if found is None:
             raise SourceError(self._place, "there is no such key", "put it back")
         self._offered = found
-        return await in_thread(self._texts.executor, lambda: self._scan(found.item.value))
+        return await self._texts.off.run(self._scan, found.item.value)
 
     async def changes(self) -> AsyncIterator[Hint]:
         while True:
