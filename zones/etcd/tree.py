@@ -50,12 +50,6 @@ class Tree:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._entries
-
-    def keys(self) -> Iterable[bytes]:
-        return self._entries.keys()
-
     def granted(self, lease: int, seconds: int | None) -> None:
         """How long a lease was granted for; None forgets it."""
         if seconds is None:
