@@ -21,6 +21,7 @@ from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.client import Batch, Beat, Connection
 from zones.etcd.follower import Mark
 from zones.etcd.holding import Holding
+from zones.etcd.rrsets import Records, zone_text
 from zones.etcd.source import SkydnsSource
 from zones.source import SourceError
 
@@ -445,6 +446,32 @@ def test_bad_entries_are_left_out_and_counted_and_the_rest_is_there(
     said = [record.getMessage() for record in caplog.records]
     assert [line for line in said if f"left out '{PREFIX}json': the value is no JSON" in line]
     assert [line for line in said if f"left out '{PREFIX}bad..key': the key is no name" in line]
+
+
+def test_a_name_that_the_engine_does_not_take_counts_until_it_does(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(name: str, records: Records) -> str:
+        text = zone_text(name, records)
+        return text.replace("192.0.2.9", "nonsense")
+
+    monkeypatch.setattr("zones.etcd.source.zone_text", spoilt)
+    etcd.put_all({f"{PREFIX}{name}": {"host": "192.0.2.9"} for name in ("a", "b", "c")})
+
+    async def story(scene: Scene) -> None:
+        await scene.whole()
+        standing = scene.source.standing()
+        assert (standing.entries, standing.left_out) == (3, 3)
+        await scene.until(await scene.put("a", host="192.0.2.1"))
+        assert addresses(await scene.next(), "a") == ["192.0.2.1"]
+        assert scene.source.standing().left_out == 2
+        revision = await scene.connection.write(rpc.DeleteRangeRequest(key=f"{PREFIX}b".encode()))
+        await scene.until(revision)
+        await scene.whole()
+        (example,) = scene.source.standing().examples
+        assert example.startswith("'c.example.org.': ")
+
+    run(etcd, story)
 
 
 def test_entries_over_the_limit_come_in_when_there_is_room(

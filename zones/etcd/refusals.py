@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 
 from zones.etcd.skydns import shown
 
@@ -38,12 +39,14 @@ class Refusals:
         elif self._lines == _LINES + 1:
             _log.warning("%s: more is left out; `zoneward status` counts it", self._name)
 
-    def drop(self, key: bytes) -> bool:
-        """The key is gone, or is taken now; whether it had been left out."""
-        return self._reasons.pop(key, None) is not None
+    def drop(self, key: bytes) -> None:
+        """The key is gone, or is taken now."""
+        self._reasons.pop(key, None)
 
-    def clear(self) -> None:
-        self._reasons.clear()
+    def keep(self, keys: Collection[bytes]) -> None:
+        """All others are gone."""
+        for key in [key for key in self._reasons if key not in keys]:
+            del self._reasons[key]
 
     def examples(self, most: int = 3) -> tuple[str, ...]:
         return tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class SkydnsSource:
         name = f"zone {origin}"
         prefix = skydns.prefix(config.path, origin)
         self._refusals = Refusals(name)
+        # Names that the engine does not take, whatever keys they are from.
+        self._unsound = Refusals(name)
         self._holding = Holding(
             zone_name(str(origin)), prefix, config.times, config.most_entries, self._refusals
         )
@@ -126,8 +128,8 @@ class SkydnsSource:
             behind=self.following.behind(holding.waiting_since),
             problem=self.following.problem,
             entries=len(holding.tree),
-            left_out=len(self._refusals),
-            examples=self._refusals.examples(),
+            left_out=len(self._refusals) + len(self._unsound),
+            examples=(*self._unsound.examples(), *self._refusals.examples())[:_NOTES],
             notes=tuple(
                 f"{holding.tree.name(path)} has more than {MOST_BELOW} entries below it and "
                 "answers for none of them"
@@ -141,12 +143,21 @@ class SkydnsSource:
         tree = self._holding.tree
         head = zone_text(tree.name(""), {"SOA": tree.records("")["SOA"]})
         texts = {tree.name(path): self._text(path) for path in tree.paths()}
-        return sound_zone(head, texts, self._wire, self._refuse)
+        refused: dict[str, str] = {}
+        zone = sound_zone(head, texts, self._wire, refused.__setitem__)
+        self._unsound.keep({name.encode() for name in refused})
+        self._take_note(refused)
+        return zone
 
     def _increment(self, base: engine.Zone) -> Increment:
         tree = self._holding.tree
         texts = {tree.name(path): self._text(path) for path in self._holding.dirty}
-        return increment(base, texts, self._refuse)
+        refused: dict[str, str] = {}
+        found = increment(base, texts, refused.__setitem__)
+        for name in texts.keys() - refused.keys():
+            self._unsound.drop(name.encode())
+        self._take_note(refused)
+        return found
 
     def _text(self, path: str) -> str:
         """All records of a name but the SOA."""
@@ -156,5 +167,6 @@ class SkydnsSource:
             records = {rtype: rrset for rtype, rrset in records.items() if rtype != "SOA"}
         return zone_text(tree.name(path), records)
 
-    def _refuse(self, name: str, reason: str) -> None:
-        self._refusals.add(name.encode(), reason)
+    def _take_note(self, refused: Mapping[str, str]) -> None:
+        for name, reason in refused.items():
+            self._unsound.add(name.encode(), reason)
