@@ -54,6 +54,10 @@ class OverlaidSource:
     def standing(self) -> Standing | None:
         return self._inner.standing() if isinstance(self._inner, Followed) else None
 
+    async def stop(self) -> None:
+        if isinstance(self._inner, Followed):
+            await self._inner.stop()
+
 
 def overlaid(zone: engine.Zone, text: str) -> engine.Zone:
     """The zone with more records. Raises EngineError."""

@@ -109,6 +109,9 @@ class NameGroup:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        # Also those that did not come to run: their sources may have been asked.
+        for task in self.tasks.values():
+            await task.stop()
 
     def due(self) -> datetime | None:
         """When `ring` is to be called next; None while what it rang for is being done, after

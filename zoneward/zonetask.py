@@ -209,6 +209,11 @@ class ZoneTask:
         finally:
             self._answer(self._waiters, f"zone {self.origin}: was taken out of service")
 
+    async def stop(self) -> None:
+        """Let go of the source, once `run` has ended."""
+        if self._followed is not None:
+            await self._followed.stop()
+
     async def _follow(self) -> None:
         async for _ in self._source.changes():
             self.ask(load=True, whole=False)

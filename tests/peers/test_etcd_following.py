@@ -24,6 +24,9 @@ from zones.etcd.holding import Holding
 from zones.etcd.rrsets import Records, zone_text
 from zones.etcd.source import SkydnsSource
 from zones.source import SourceError
+from zones.versions import VersionKeeper
+from zoneward.group import GroupPlan, NameGroup
+from zoneward.zonetask import ZoneTask
 
 pytestmark = pytest.mark.peers
 
@@ -71,6 +74,7 @@ class Scene:
         assert self._task is not None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self.source.stop()
         await self.connection.close()
         self._executor.shutdown()
 
@@ -586,6 +590,35 @@ def test_a_zone_of_very_many_keys_is_taken_up_to_the_limit(
         assert found.changes().added_count == 2
 
     run(etcd, second, f"max-entries {count - over}")
+
+
+def test_a_source_that_was_asked_before_its_zone_ran_ends_with_its_group(etcd: Etcd) -> None:
+    """As for the keys of other signers, which a signer has to know at its start."""
+
+    async def act() -> None:
+        scene = Scene(etcd)
+        with ThreadPoolExecutor(1) as executor:
+            task = ZoneTask(
+                "a",
+                scene.source,
+                "etcd",
+                VersionKeeper(etcd.directory / "zone"),
+                None,
+                executor,
+                lambda _: None,
+            )
+            plan = GroupPlan(ORIGIN, (), None)
+            group = NameGroup(plan, None, {"a": task}, lambda _: None, asyncio.Lock())
+            assert await task.dnskeys() == frozenset()
+            assert following()
+            await group.stop()
+            assert not following()
+
+    def following() -> list[str]:
+        names = (task.get_name() for task in asyncio.all_tasks())
+        return [name for name in names if name.startswith("etcd ")]
+
+    asyncio.run(act())
 
 
 def test_an_etcd_whose_authority_is_the_systems_is_trusted(

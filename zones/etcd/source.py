@@ -42,7 +42,7 @@ class _Offer:
 
 
 class SkydnsSource:
-    """Follows etcd from the first `load` or `changes` on, until `changes` is closed."""
+    """Follows etcd from the first `load` or `changes` on, until `stop`."""
 
     def __init__(
         self, origin: dns.name.Name, config: EtcdConfig, *, kept: Path, executor: Executor
@@ -110,14 +110,14 @@ class SkydnsSource:
         """A hint for each burst: when nothing came for QUIET, or after `gather`."""
         self.following.start()
         wake = self.following.wake
-        try:
-            while True:
-                await wake.wait()
-                await self.following.gather(self._config.gather)
-                wake.clear()
-                yield Hint(self.place)
-        finally:
-            await self.following.stop()
+        while True:
+            await wake.wait()
+            await self.following.gather(self._config.gather)
+            wake.clear()
+            yield Hint(self.place)
+
+    async def stop(self) -> None:
+        await self.following.stop()
 
     def standing(self) -> Standing:
         """Where the zone stands; an entry that was left out changes nothing, and counts."""

@@ -278,6 +278,9 @@ class TextSource:
             examples=texts.refusals.examples(),
         )
 
+    async def stop(self) -> None:
+        """Nothing: who owns all the zones does."""
+
     def _scan(self, text: bytes) -> engine.Zone:
         origin = name_wire(zone_name(str(self._origin)))
         try:
