@@ -85,8 +85,10 @@ class Manager:
             for origin in [
                 name for name, group in self.groups.items() if wanted.groups.get(name) != group.plan
             ]:
-                group = self.groups.pop(origin)
+                # Until it has stopped it is there for `close`, which may cut this off.
+                group = self.groups[origin]
                 await group.stop()
+                del self.groups[origin]
                 self._touch(group)
             await self._sources.keep(plan)
             for group in self.groups.values():
@@ -199,7 +201,12 @@ class Manager:
     async def close(self) -> None:
         """End all tasks and threads."""
         self._signals.close()
+        # Who asks for an `apply` goes first, then those under way: what they start would stay.
         self._discovery.close()
+        await self._sources.close()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         signers = [group.signer for group in self.groups.values() if group.signer is not None]
         if all(group.started for group in self.groups.values()) and not any(
             signer.held for signer in signers
@@ -208,7 +215,6 @@ class Manager:
         await asyncio.gather(
             *(group.stop() for group in self.groups.values()), return_exceptions=True
         )
-        await self._sources.close()
         await self.transfer.close()
         self._work.shutdown(cancel_futures=True)
         self._serve.shutdown(cancel_futures=True)

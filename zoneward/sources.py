@@ -68,7 +68,8 @@ class Sources:
         """End what is not of this plan."""
         wanted = {(block.id, config) for block in plan.blocks for config in block.etcds}
         for gone in self._texts.keys() - wanted:
-            await self._texts.pop(gone).stop()
+            await self._texts[gone].stop()
+            del self._texts[gone]
 
     async def close(self) -> None:
         for texts in self._texts.values():

@@ -12,11 +12,16 @@ from etcdpeer import Etcd
 
 import corefile
 from corefile.names import name_wire
+from signer.state import StateDatabase
 from zones.config import compile_block
 from zones.etcd import following as following_module
 from zones.etcd import rpc_pb2 as rpc
 from zones.etcd.zonefile import TextSource, ZoneTexts
 from zones.source import SourceError
+from zoneward.configuration import plan_manager
+from zoneward.group import NameGroup
+from zoneward.manager import Manager
+from zoneward.state import StateDirectory
 
 pytestmark = pytest.mark.peers
 
@@ -153,3 +158,35 @@ def test_that_there_are_no_zones_is_told_too(etcd: Etcd, monkeypatch: pytest.Mon
         assert await scene.texts.zones() == ()
 
     run(etcd, story)
+
+
+def test_a_zone_that_comes_while_the_manager_ends_does_not_start(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etcd.start()
+    etcd.put(KEY.decode(), zone("192.0.2.1").decode())
+    path = etcd.directory / "Corefile"
+    text = f"test {{\n etcd {{\n layout zonefile\n path /zones\n endpoint {etcd.url}\n }}\n}}"
+    stop = NameGroup.stop
+
+    async def slow(self: NameGroup) -> None:
+        """Until what came would have been heard."""
+        connection = etcd.connection()
+        await connection.put(b"/zones/b.test", zone("192.0.2.2"))
+        await connection.close()
+        await asyncio.sleep(1)
+        await stop(self)
+
+    async def act() -> None:
+        state = StateDirectory(etcd.directory / "state")
+        state.prepare()
+        database = StateDatabase(state.database)
+        plan = plan_manager(corefile.parse(text, path=str(path), environ={}, read=str))
+        manager = Manager(state, plan, database)
+        await manager.apply(plan)
+        monkeypatch.setattr(NameGroup, "stop", slow)
+        await manager.close()
+        database.close()
+        assert list(manager.groups) == [A_TEST]
+
+    asyncio.run(act())
