@@ -18,7 +18,7 @@ from zones.config import EtcdZone, compile_block
 from zones.etcd import follower as follower_module
 from zones.etcd import following as following_module
 from zones.etcd import rpc_pb2 as rpc
-from zones.etcd.client import Batch, Beat, Connection
+from zones.etcd.client import Batch, Beat, Connection, Login
 from zones.etcd.follower import Mark
 from zones.etcd.holding import Holding
 from zones.etcd.rrsets import Records, zone_text
@@ -635,6 +635,46 @@ def test_an_etcd_whose_authority_is_the_systems_is_trusted(
         etcd.start()
         etcd.put(f"{PREFIX}a", {"host": "192.0.2.1"})
         run(etcd, story, f"tls {security.client.certificate} {security.client.key}")
+    finally:
+        etcd.kill()
+
+
+def test_a_token_that_expires_is_renewed_and_no_change_is_lost(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each use prolongs a token: nobody may ask for longer than it lasts."""
+    etcd = Etcd(tmp_path, address, options=("--auth-token-ttl", "1"))
+    authenticate = Connection._authenticate
+    tokens: list[str] = []
+
+    async def noted(self: Connection, login: Login) -> str:
+        token = await authenticate(self, login)
+        if login.name == "dns":
+            tokens.append(token)
+        return token
+
+    monkeypatch.setattr(Connection, "_authenticate", noted)
+    monkeypatch.setattr(follower_module, "BEAT", 3.0)
+    monkeypatch.setattr(follower_module, "SILENCE", 30.0)
+
+    async def story(scene: Scene) -> None:
+        await scene.whole()
+        for number in range(4):
+            await scene.put(f"n{number}", host="192.0.2.1")
+            async with asyncio.timeout(20):
+                while len(tokens) <= number:
+                    await asyncio.sleep(0.01)
+        await scene.until((await scene.connection.beat(b"x")).revision)
+        zone = await scene.next()
+        assert all(addresses(zone, f"n{number}") for number in range(4))
+        assert len(set(tokens)) == len(tokens)
+        assert scene.source.following.listings == 1
+
+    try:
+        etcd.start()
+        etcd.put(f"{PREFIX}a", {"host": "192.0.2.1"})
+        etcd.protect(("dns", "secret"))
+        run(etcd, story, "credentials dns secret")
     finally:
         etcd.kill()
 
