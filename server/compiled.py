@@ -196,8 +196,8 @@ class Shuffle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
-    """*file*, *auto*, *sign*: answer from the zones published to this chain; the longest that
-    encloses the query name. If the chain's `origins` hold a longer one that has not been
+    """*file*, *auto*, *etcd*, *sign*: answer from the zones published to this chain; the longest
+    that encloses the query name. If the chain's `origins` hold a longer one that has not been
     published, SERVFAIL with EDE 14 (not ready). If neither holds one, the next stage.
     `plugin` is the label of these replies in metrics and the log. With `one_for_any`,
     queries for ANY get one RRset over TCP as they do over UDP (RFC 8482 section 4.1)."""

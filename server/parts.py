@@ -9,7 +9,7 @@ import attrs
 from corefile.arguments import Endpoint
 from corefile.directive import Block, Directive
 from corefile.place import CorefileWarning
-from server.compiled import Stage
+from server.compiled import Answer, Stage
 from server.compiledrules import Rule
 
 
@@ -93,6 +93,13 @@ class Context:
 
     block: Block
     chain: str
+
+
+def answer(directive: Directive, context: Context) -> Parts:
+    """What a directive gives that says where the block's zones come from. Its arguments are the
+    manager's; here its presence alone counts. The content comes by transfer."""
+    one_for_any = context.block.directive("any") is not None
+    return Parts(stage=Answer(plugin=directive.name, one_for_any=one_for_any))
 
 
 def untouched_where_signed(directive: Directive, block: Block) -> tuple[CorefileWarning, ...]:

@@ -1,12 +1,8 @@
-"""*etcd*: the block answers from zones that the manager makes of keys in etcd.
-
-Its arguments are the manager's; here its presence alone counts. The content comes by transfer.
-"""
+"""*etcd*: the block answers from zones that the manager makes of keys in etcd."""
 
 from corefile.directive import Directive
-from server.compiled import Answer
-from server.parts import Context, Parts
+from server.parts import Context, Parts, answer
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    return Parts(stage=Answer(plugin="etcd"))
+    return answer(directive, context)

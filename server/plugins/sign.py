@@ -1,14 +1,8 @@
-"""*sign*: the block answers from zones that the manager signs.
-
-Its arguments are the manager's; here its presence alone counts. The content comes by transfer.
-"""
+"""*sign*: the block answers from zones that the manager signs."""
 
 from corefile.directive import Directive
-from server.compiled import Answer
-from server.parts import Context, Parts
+from server.parts import Context, Parts, answer
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    return Parts(
-        stage=Answer(plugin="sign", one_for_any=context.block.directive("any") is not None)
-    )
+    return answer(directive, context)

@@ -128,6 +128,12 @@ def test_what_is_of_the_chain_and_of_the_process() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["auto", "etcd", "file", "sign"])
+def test_any_holds_for_zones_wherever_they_come_from(name: str) -> None:
+    (chain,) = compiled(f"{name} db\nany").config.chains
+    assert chain.stages[-1] == Answer(plugin=name, one_for_any=True)
+
+
 def test_cancel_makes_no_deadline_longer() -> None:
     found = stage("cancel\nslow")
     assert isinstance(found, Python)
