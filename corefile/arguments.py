@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import attrs
 
 from corefile.directive import Directive
+from corefile.keys import zone_names
 from corefile.lexer import Token
 from corefile.names import zone_name
 from corefile.place import CorefileError
@@ -245,8 +246,15 @@ def zone(token: Token) -> str:
 
 
 def zones(tokens: Sequence[Token]) -> tuple[str, ...]:
-    """Zones' names, each once."""
-    return tuple(dict.fromkeys(zone(token) for token in tokens))
+    """Zones' names, each once; an address range stands for its reverse zones, as in a block's
+    keys."""
+    found: dict[str, None] = {}
+    for token in tokens:
+        try:
+            found.update(dict.fromkeys(zone_names(token.text)))
+        except ValueError as error:
+            raise CorefileError(token.place, str(error)) from None
+    return tuple(found)
 
 
 @attrs.frozen

@@ -52,7 +52,7 @@ def parse_key(token: Token, *, dns_port: int = 53) -> tuple[Key, ...]:
             token.place, f"'{text}' names no zone; the root is written '.', as in '.:{port}'"
         )
     try:
-        zones = reverse_zones(host) if "/" in host else (zone_name(host),)
+        zones = zone_names(host)
     except ValueError as error:
         raise CorefileError(token.place, f"'{text}' is no zone: {error}") from None
     return tuple(Key(scheme, zone, port, token.place) for zone in zones)
@@ -65,6 +65,14 @@ def _split_port(text: str) -> tuple[str, str | None]:
         return f"{address}/{bits}", port if colon else None
     host, colon, port = text.rpartition(":")
     return (host, port) if colon else (text, None)
+
+
+def zone_names(text: str) -> tuple[str, ...]:
+    """The zones that a word stands for: a name's one, or those of an address range. Raises
+    ValueError."""
+    # A name may have a "/" too (RFC 2317 section 4), but no mask behind it.
+    _, slash, mask = text.rpartition("/")
+    return reverse_zones(text) if slash and mask.isdecimal() else (zone_name(text),)
 
 
 def reverse_zones(cidr: str) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from corefile.arguments import (
     zones,
 )
 from corefile.directive import Directive
-from corefile.keys import reverse_zones
 from corefile.lexer import Token
 from corefile.place import CorefileError
 from server.compiled import Forward, Upstream
@@ -89,12 +88,7 @@ def stage(directive: Directive) -> Forward:
 
 
 def _from(token: Token) -> str:
-    if "/" not in token.text:
-        return zone(token)
-    try:
-        found = reverse_zones(token.text)
-    except ValueError as error:
-        raise CorefileError(token.place, f"'{token.text}' is no zone: {error}") from None
+    found = zones((token,))
     if len(found) > 1:
         raise CorefileError(
             token.place,

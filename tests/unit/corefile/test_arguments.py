@@ -77,6 +77,8 @@ def test_values(reader: Callable[[Token], object], text: str, value: object) -> 
         (arguments.address, "127.0.0.1:70000", "port 70000 in '127.0.0.1:70000' is above 65535"),
         (arguments.address, "host:80", "found where ADDRESS:PORT should be"),
         (arguments.zone, "a..b", "has an empty label"),
+        (lambda one: arguments.zones([one]), "a..b", "has an empty label"),
+        (lambda one: arguments.zones([one]), "10.0.0.0/33", "an address range is written like"),
     ],
 )
 def test_refusals(reader: Callable[[Token], object], text: str, expected: str) -> None:
@@ -84,6 +86,19 @@ def test_refusals(reader: Callable[[Token], object], text: str, expected: str) -
         reader(token(text))
     assert expected in caught.value.message
     assert caught.value.place == PLACE
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("a.test B.test A.test", ["a.test.", "b.test."]),
+        ("10.0.0.0/8 fd00::/48", ["10.in-addr.arpa.", "0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa."]),
+        ("192.0.2.4/31", ["4.2.0.192.in-addr.arpa.", "5.2.0.192.in-addr.arpa."]),
+        ("0/25.2.0.192.in-addr.arpa", ["0/25.2.0.192.in-addr.arpa."]),
+    ],
+)
+def test_zones_are_names_or_address_ranges(words: str, expected: list[str]) -> None:
+    assert list(arguments.zones([token(word) for word in words.split()])) == expected
 
 
 @pytest.mark.parametrize("text", ["hunter2", "password:hunter2", "env:"])

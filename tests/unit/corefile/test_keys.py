@@ -35,6 +35,9 @@ def keys(text: str) -> list[str]:
         ("0.0.0.0/0", ["dns://in-addr.arpa.:53"]),
         ("2001:db8::/32", ["dns://8.b.d.0.1.0.0.2.ip6.arpa.:53"]),
         ("2001:db8::/32:5300", ["dns://8.b.d.0.1.0.0.2.ip6.arpa.:5300"]),
+        # a "/" in a name, as RFC 2317 delegates parts of an octet
+        ("0/25.2.0.192.in-addr.arpa", ["dns://0/25.2.0.192.in-addr.arpa.:53"]),
+        ("0/25.2.0.192.in-addr.arpa.:5300", ["dns://0/25.2.0.192.in-addr.arpa.:5300"]),
         # several zones where the mask is no whole octet or nibble
         ("10.1.0.0/22", [f"dns://{octet}.1.10.in-addr.arpa.:53" for octet in range(4)]),
         ("10.128.0.0/9", [f"dns://{octet}.10.in-addr.arpa.:53" for octet in range(128, 256)]),
@@ -67,6 +70,7 @@ def test_keys(text: str, expected: list[str]) -> None:
         ("a\\", "ends in the middle of an escape"),
         ("10.0.0.0/33", "an address range is written like"),
         ("10.0.0/8", "an address range is written like"),
+        ("a.test/8", "an address range is written like"),
     ],
 )
 def test_refused_keys(text: str, expected: str) -> None:

@@ -87,8 +87,15 @@ def test_a_file_beside_the_corefile_names_upstreams(tmp_path: Path) -> None:
     assert [each.address for each in stage.upstreams] == ["192.0.2.1", "2001:db8::1", "192.0.2.2"]
 
 
-def test_from_may_be_an_address_range() -> None:
-    assert one("forward 10.1.0.0/16 192.0.2.53").origin == "1.10.in-addr.arpa."
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("10.1.0.0/16", "1.10.in-addr.arpa."),
+        ("0/25.2.0.192.in-addr.arpa", "0/25.2.0.192.in-addr.arpa."),
+    ],
+)
+def test_from_may_be_an_address_range_or_a_part_of_an_octet(text: str, origin: str) -> None:
+    assert one(f"forward {text} 192.0.2.53").origin == origin
 
 
 def test_lines_stay_in_their_order() -> None:
