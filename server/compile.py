@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TypeVar
 
 import attrs
@@ -203,7 +204,7 @@ class _Compiler:
         udp_size: int | None = None
         any_class = False
         seen: dict[str, Directive] = {}
-        context = Context(block, chain)
+        context = Context(block, chain, Path(self._corefile.path).parent)
         for directive in sorted(
             block.directives, key=lambda line: self._rank.get(line.name, math.inf)
         ):

@@ -89,10 +89,12 @@ class Parts:
 
 @attrs.frozen
 class Context:
-    """What a directive may know of its surroundings. `chain` is the block's id."""
+    """What a directive may know of its surroundings. `chain` is the block's id, `directory` the
+    Corefile's."""
 
     block: Block
     chain: str
+    directory: Path
 
 
 def answer(directive: Directive, context: Context) -> Parts:

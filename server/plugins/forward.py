@@ -57,17 +57,17 @@ def setup(directive: Directive, context: Context) -> Parts:
             )
     known_options(directive, _OPTIONS)
     only_once(directive, [option for option in _OPTIONS if option not in ("next", "failover")])
-    return Parts(stage=stage(directive))
+    return Parts(stage=stage(directive, context.directory))
 
 
-def stage(directive: Directive) -> Forward:
-    """Raises CorefileError."""
+def stage(directive: Directive, directory: Path) -> Forward:
+    """`directory` is the Corefile's. Raises CorefileError."""
     health = directive.option("health_check")
     interval, recursion, domain = _health(health) if health is not None else (0.5, True, ".")
     return Forward(
         origin=_from(directive.args[0]),
         excepted=zones(_arguments(directive, "except", "except NAME…")),
-        upstreams=upstreams(directive.args[1:]),
+        upstreams=upstreams(directive.args[1:], directory),
         policy=cast(
             Literal["random", "round_robin", "sequential"],
             _word(directive, "policy", _POLICIES, "random"),
@@ -98,9 +98,9 @@ def _from(token: Token) -> str:
     return found[0]
 
 
-def upstreams(tokens: tuple[Token, ...]) -> tuple[Upstream, ...]:
+def upstreams(tokens: tuple[Token, ...], directory: Path) -> tuple[Upstream, ...]:
     """Addresses, and those that files in the manner of resolv.conf name."""
-    found = [one for token in tokens for one in _upstreams(token)]
+    found = [one for token in tokens for one in _upstreams(token, directory)]
     if len(found) > _MOST_UPSTREAMS:
         raise CorefileError(
             tokens[_MOST_UPSTREAMS if len(tokens) > _MOST_UPSTREAMS else -1].place,
@@ -109,7 +109,7 @@ def upstreams(tokens: tuple[Token, ...]) -> tuple[Upstream, ...]:
     return tuple(found)
 
 
-def _upstreams(token: Token) -> list[Upstream]:
+def _upstreams(token: Token, directory: Path) -> list[Upstream]:
     scheme, found, rest = token.text.partition("://")
     if found and scheme.lower() != "dns":
         raise CorefileError(
@@ -122,7 +122,7 @@ def _upstreams(token: Token) -> list[Upstream]:
         return [address]
     if found:
         raise CorefileError(token.place, f"'{text}' found where ADDRESS or ADDRESS:PORT should be")
-    return _nameservers(token)
+    return _nameservers(token, directory)
 
 
 def _address(text: str, token: Token) -> Upstream | None:
@@ -149,9 +149,9 @@ def _address(text: str, token: Token) -> Upstream | None:
     return Upstream(address=address, port=int(port))
 
 
-def _nameservers(token: Token) -> list[Upstream]:
-    """The nameserver lines of a file (resolv.conf(5)); relative to the Corefile's directory."""
-    path = Path(token.place.file).parent / token.text
+def _nameservers(token: Token, directory: Path) -> list[Upstream]:
+    """The nameserver lines of a file (resolv.conf(5))."""
+    path = directory / token.text
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

@@ -4,8 +4,8 @@ import functools
 from pathlib import Path
 
 from corefile.arguments import count, duration, no_body, number_of_arguments, only_once, zones
-from corefile.directive import Block, Directive
-from corefile.paths import resolve
+from corefile.directive import Directive
+from corefile.paths import base
 from corefile.place import CorefileError, CorefileWarning
 from server.compiled import Rules
 from server.compiledrules import Rule
@@ -23,7 +23,7 @@ def setup(directive: Directive, context: Context) -> Parts:
     origins = zones(directive.args[1:]) or block.zones
     meaning = Meaning(origins, _ttl(directive), _reverse(directive), _through(directive, origins))
     inline = tuple(_inline(line) for line in directive.body or () if line.name not in _OPTIONS)
-    path = _path(directive, block)
+    path = _path(directive, context)
     read = functools.partial(_read, path, inline, meaning)
     warnings = list(untouched_where_signed(directive, block))
     seen = Refill.state(path)
@@ -46,10 +46,10 @@ def setup(directive: Directive, context: Context) -> Parts:
     )
 
 
-def _path(directive: Directive, block: Block) -> Path:
+def _path(directive: Directive, context: Context) -> Path:
     if not directive.args:
         return Path(_DEFAULT)
-    return resolve(directive.args[0], block)
+    return base(context.block, context.directory) / directive.args[0].text
 
 
 def _read(path: Path, inline: tuple[Entry, ...], meaning: Meaning) -> tuple[Rule, ...]:

@@ -12,6 +12,7 @@ from server.compile import Compiled, CompileError, compile_corefile
 from server.compiled import Answer, Python, Rules, Timeouts
 from server.compiledrules import Drop, Pass, Reply, Rule
 from server.registry import Registry
+from zones.config import ZoneSpec
 from zoneward.configuration import plan_manager
 
 
@@ -153,6 +154,24 @@ def test_root_is_where_relative_paths_begin(tmp_path: Path) -> None:
     (block,) = plan_manager(parsed).blocks
     assert [zone.path for zone in block.zones] == [inner / "db"]
     assert [auto.directory for auto in block.autos] == [inner]
+
+
+def test_paths_in_an_imported_file_count_from_the_corefile(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "lines").write_text("hosts hosts\nforward . resolv.conf\nfile db\n")
+    (tmp_path / "parts" / "rooted").write_text("root zones\nhosts hosts\n")
+    (tmp_path / "zones").mkdir()
+    for place in (tmp_path, tmp_path / "zones"):
+        (place / "hosts").write_text("192.0.2.1 a.test\n")
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.53\n")
+    path = tmp_path / "Corefile"
+    path.write_text("a.test {\n import parts/lines\n}\nb.test {\n import parts/rooted\n}\n")
+    parsed = corefile.load(str(path), environ={})
+    found = compile_corefile(parsed, Registry.of({}))
+    assert found.warnings == ()
+    assert [one.path for one in found.refills] == [tmp_path / "hosts", tmp_path / "zones/hosts"]
+    (block,) = plan_manager(parsed).blocks
+    assert [zone.path for zone in block.zones if isinstance(zone, ZoneSpec)] == [tmp_path / "db"]
 
 
 def test_a_root_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
