@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import engine
-from corefile import load
+from corefile import Corefile, load
 from corefile.arguments import Endpoint
 from corefile.changes import Watch
 from corefile.link import derive, parse_link
@@ -71,7 +71,8 @@ class Service:
         self._changing = asyncio.Lock()
         self._watch = Watch(path, dns_port, environ) if watches else None
         self._watching: asyncio.Task[None] | None = None
-        self._compiled = self._compile()
+        corefile, self._compiled = self._compile()
+        self._watch_from_now(corefile)
 
     @property
     def options(self) -> Options:
@@ -82,16 +83,20 @@ class Service:
         """One of corefile.options.LOG_LEVELS."""
         return "debug" if self._compiled.debug else self._compiled.options.log_level
 
-    def _compile(self) -> Compiled:
+    def _compile(self) -> tuple[Corefile, Compiled]:
         """Raises CorefileError or CompileError."""
         corefile = load(self._path, dns_port=self._dns_port, environ=self._environ)
         compiled = compile_corefile(corefile, first_plugin=self._next_plugin, ipv6=_has_ipv6())
         for warning in (*corefile.warnings, *compiled.warnings):
             _log.warning("%s", warning)
         self._next_plugin += len(compiled.instances)
+        return corefile, compiled
+
+    def _watch_from_now(self, corefile: Corefile) -> None:
+        """This Corefile is in use. One that is refused is not: what it says of *reload* does
+        not count."""
         if self._watch is not None:
             self._watch.follow(corefile, time.monotonic())
-        return compiled
 
     def bind(self) -> None:
         """Open the DNS sockets; no thread runs yet. Raises ServiceError."""
@@ -152,9 +157,9 @@ class Service:
 
     async def _reload(self) -> bool:
         try:
-            compiled = await asyncio.to_thread(self._compile)
+            corefile, compiled = await asyncio.to_thread(self._compile)
             self._refuse_moved_state(compiled)
-            await self._swap(compiled)
+            await self._swap(corefile, compiled)
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with it: go on as before
             self._reload_failures += 1
             for line in str(error).splitlines() or [type(error).__name__]:
@@ -351,7 +356,7 @@ class Service:
                 "`state` and `manager` can't change while the server runs; restart it"
             )
 
-    async def _swap(self, compiled: Compiled) -> None:
+    async def _swap(self, corefile: Corefile, compiled: Compiled) -> None:
         old = self._compiled
         await asyncio.to_thread(self._runtime.add, compiled.instances)
         try:
@@ -362,6 +367,7 @@ class Service:
             )
             raise ServiceError(_bind_problem(error)) from None
         self._compiled = compiled
+        self._watch_from_now(corefile)
         set_level(self.log_level)
         await self._retire(old)
         self._drain.consolidate(compiled.consolidations)

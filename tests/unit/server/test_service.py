@@ -252,6 +252,23 @@ def test_a_wrong_corefile_leaves_the_old_one_running(
     assert any("unknown directive 'whaomi'; did you mean 'whoami'?" in line for line in errors)
 
 
+def test_a_refused_corefile_does_not_say_when_to_look_again(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.write("reload 1h")
+        rig.service = Service(str(rig.directory / "Corefile"), environ={}, watches=True)
+        await rig.manager.start()
+        async with rig.running():
+            path = rig.directory / "Corefile"
+            text = path.read_text().replace("state state", "state elsewhere")
+            path.write_text(text.replace("reload 1h", "errors"))
+            assert not await rig.service.reload()
+            assert rig.service._watch is not None
+            assert rig.service._watch.due is not None
+        await rig.manager.stop()
+
+    run(scenario)
+
+
 def test_a_lame_duck_answers_on_and_says_so(run: Run) -> None:
     async def scenario(rig: Rig) -> None:
         rig.write(lameduck="20s")
