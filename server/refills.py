@@ -19,6 +19,7 @@ class Refills:
     def __init__(self, put: Put) -> None:
         self._put = put
         self._tasks: list[asyncio.Task[None]] = []
+        self._refilling = asyncio.Lock()
 
     async def follow(self, refills: Sequence[Refill]) -> None:
         """These, and no longer those before."""
@@ -26,9 +27,11 @@ class Refills:
         self._tasks = [asyncio.create_task(self._watch(one)) for one in refills]
 
     async def stop(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
+        """None is put any more. One under way is waited for: its thread can't be cancelled."""
+        async with self._refilling:
+            tasks, self._tasks = self._tasks, []
+            for task in tasks:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, refill: Refill) -> None:
@@ -39,7 +42,8 @@ class Refills:
             if now in (seen, None):
                 continue
             try:
-                await asyncio.to_thread(self._refill, refill)
+                async with self._refilling:
+                    await asyncio.to_thread(self._refill, refill)
             except Exception as error:  # noqa: BLE001 -- what is there goes on being used
                 _log.warning("%s is not taken in: %s", refill.path, error)
             else:

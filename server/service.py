@@ -359,12 +359,15 @@ class Service:
     async def _swap(self, corefile: Corefile, compiled: Compiled) -> None:
         old = self._compiled
         await asyncio.to_thread(self._runtime.add, compiled.instances)
+        # The old ones mean the old chains, and would fill the new.
+        await self._refills.stop()
         try:
             await asyncio.to_thread(self._engine.configure, compiled.config.encode())
         except engine.EngineError as error:
             await asyncio.to_thread(
                 self._runtime.remove, [one.number for one in compiled.instances]
             )
+            await self._refills.follow(old.refills)
             raise ServiceError(_bind_problem(error)) from None
         self._compiled = compiled
         self._watch_from_now(corefile)

@@ -1,11 +1,13 @@
 """Rules that follow a file: what *hosts* does when its file changes, goes, or comes back."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from answering import Answering, answering, shown
 
+from server.parts import Refill
 from server.refills import Refills
 
 ADDRESS = "127.61.10.5"
@@ -25,6 +27,31 @@ def test_a_file_that_changes_is_read_again_and_one_that_goes_is_not(
     lines = f"hosts {path} {{\n reload 20ms\n 192.0.2.9 b.test\n}}"
     with answering(ADDRESS, lines) as running:
         asyncio.run(_life(running, path))
+
+
+def test_stopping_waits_for_a_refill_under_way(tmp_path: Path) -> None:
+    asyncio.run(_stopped(tmp_path / "hosts"))
+
+
+async def _stopped(path: Path) -> None:
+    path.write_text("192.0.2.1 a.test\n")
+    begun, go_on = threading.Event(), threading.Event()
+    put: list[str] = []
+
+    def slow(chain: str, plugin: str, rules: bytes) -> None:
+        begun.set()
+        assert go_on.wait(8)
+        put.append(chain)
+
+    refills = Refills(slow)
+    await refills.follow([Refill("chain", "hosts", path, 0.01, None, tuple)])
+    assert await asyncio.to_thread(begun.wait, 8)
+    stopping = asyncio.create_task(refills.stop())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    go_on.set()
+    await stopping
+    assert put == ["chain"]
 
 
 async def _life(running: Answering, path: Path) -> None:

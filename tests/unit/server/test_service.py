@@ -252,6 +252,44 @@ def test_a_wrong_corefile_leaves_the_old_one_running(
     assert any("unknown directive 'whaomi'; did you mean 'whoami'?" in line for line in errors)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_hosts_of_the_old_chains_are_put_into_the_new(
+    run: Run, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """Where the new ones are refused, the old files are followed again."""
+    refilling: list[bool] = []
+
+    async def scenario(rig: Rig) -> None:
+        (rig.directory / "hosts").write_text("192.0.2.1 a.test\n")
+        rig.write("hosts hosts")
+        rig.service = service = Service(str(rig.directory / "Corefile"), environ={})
+
+        def configure(config: bytes) -> None:
+            refilling.append(bool(service._refills._tasks))
+            if refused:
+                raise engine.EngineError("no")
+
+        await rig.manager.start()
+        async with rig.running():
+            assert await service.reload()
+            assert service._refills._tasks
+            with monkeypatch.context() as patched:
+                patched.setattr(service, "_engine", Patched(service._engine, configure))
+                assert await service.reload() is not refused
+            assert service._refills._tasks
+        await rig.manager.stop()
+
+    class Patched:
+        def __init__(self, real: engine.Server, configure: Callable[[bytes], None]) -> None:
+            self._real, self.configure = real, configure
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._real, name)
+
+    run(scenario)
+    assert refilling == [False]
+
+
 def test_a_refused_corefile_does_not_say_when_to_look_again(run: Run) -> None:
     async def scenario(rig: Rig) -> None:
         rig.write("reload 1h")
