@@ -1,7 +1,5 @@
 """*forward*: queries that upstreams answer."""
 
-import ipaddress
-from pathlib import Path
 from typing import Literal, cast
 
 from corefile.arguments import (
@@ -20,6 +18,7 @@ from corefile.lexer import Token
 from corefile.place import CorefileError
 from server.compiled import Forward, Upstream
 from server.parts import Context, Parts
+from server.upstreams import read_upstreams
 
 _USAGE = "forward FROM TO…"
 _MOST_UPSTREAMS = 15
@@ -29,9 +28,10 @@ _OPTIONS = (
     *("policy", "health_check", "max_concurrent", "next", "failover"),
     "failfast_all_unhealthy_upstreams",
 )
+_REPEATED = ("except", "next", "failover")
 _POLICIES = ("random", "round_robin", "sequential")
 _LONGEST = 86400.0
-RCODES = {
+_RCODES = {
     "NOERROR": 0,
     "FORMERR": 1,
     "SERVFAIL": 2,
@@ -56,18 +56,23 @@ def setup(directive: Directive, context: Context) -> Parts:
                 "does not have",
             )
     known_options(directive, _OPTIONS)
-    only_once(directive, [option for option in _OPTIONS if option not in ("next", "failover")])
-    return Parts(stage=stage(directive, context.directory))
+    only_once(directive, [option for option in _OPTIONS if option not in _REPEATED])
+    found = read_upstreams(directive.args[1:], context.directory)
+    if len(found.addresses) > _MOST_UPSTREAMS:
+        raise CorefileError(
+            directive.args[min(_MOST_UPSTREAMS + 1, len(directive.args) - 1)].place,
+            f"{len(found.addresses)} upstreams; forward takes {_MOST_UPSTREAMS} at most",
+        )
+    return Parts(stage=_stage(directive, found.addresses), warnings=found.warnings)
 
 
-def stage(directive: Directive, directory: Path) -> Forward:
-    """`directory` is the Corefile's. Raises CorefileError."""
+def _stage(directive: Directive, upstreams: tuple[Upstream, ...]) -> Forward:
     health = directive.option("health_check")
     interval, recursion, domain = _health(health) if health is not None else (0.5, True, ".")
     return Forward(
         origin=_from(directive.args[0]),
-        excepted=zones(_arguments(directive, "except", "except NAME…")),
-        upstreams=upstreams(directive.args[1:], directory),
+        excepted=_excepted(directive),
+        upstreams=upstreams,
         policy=cast(
             Literal["random", "round_robin", "sequential"],
             _word(directive, "policy", _POLICIES, "random"),
@@ -98,95 +103,12 @@ def _from(token: Token) -> str:
     return found[0]
 
 
-def upstreams(tokens: tuple[Token, ...], directory: Path) -> tuple[Upstream, ...]:
-    """Addresses, and those that files in the manner of resolv.conf name."""
-    found = [one for token in tokens for one in _upstreams(token, directory)]
-    if len(found) > _MOST_UPSTREAMS:
-        raise CorefileError(
-            tokens[_MOST_UPSTREAMS if len(tokens) > _MOST_UPSTREAMS else -1].place,
-            f"{len(found)} upstreams; forward takes {_MOST_UPSTREAMS} at most",
-        )
-    return tuple(found)
-
-
-def _upstreams(token: Token, directory: Path) -> list[Upstream]:
-    scheme, found, rest = token.text.partition("://")
-    if found and scheme.lower() != "dns":
-        raise CorefileError(
-            token.place,
-            f"'{scheme}://' is not asked by this version; it asks dns:// (UDP and TCP)",
-        )
-    text = rest if found else token.text
-    address = _address(text, token)
-    if address is not None:
-        return [address]
-    if found:
-        raise CorefileError(token.place, f"'{text}' found where ADDRESS or ADDRESS:PORT should be")
-    return _nameservers(token, directory)
-
-
-def _address(text: str, token: Token) -> Upstream | None:
-    host, port = text, "53"
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        if rest[:1] not in ("", ":"):
-            return None
-        port = rest[1:] or port
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    if "%" in host:
-        raise CorefileError(
-            token.place, f"'{text}': an address with a scope, or a TLS name, is not taken"
-        )
-    try:
-        address = str(ipaddress.ip_address(host))
-    except ValueError:
-        return None
-    if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
-        raise CorefileError(
-            token.place, f"'{port}' in '{text}' is no port; a number from 1 to 65535 is"
-        )
-    return Upstream(address=address, port=int(port))
-
-
-def _nameservers(token: Token, directory: Path) -> list[Upstream]:
-    """The nameserver lines of a file (resolv.conf(5))."""
-    path = directory / token.text
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        raise CorefileError(
-            token.place,
-            f"'{token.text}' is no address, and there is no such file; right: ADDRESS[:PORT] or "
-            "a file like /etc/resolv.conf",
-        ) from None
-    except OSError as error:
-        raise CorefileError(
-            token.place, f"'{token.text}' can't be read: {error.strerror}"
-        ) from None
-    words = [line.split() for line in text.splitlines()]
-    found = []
-    for line in words:
-        if len(line) >= 2 and line[0] == "nameserver":
-            address = _address(f"[{line[1]}]" if ":" in line[1] else line[1], token)
-            if address is None:
-                raise CorefileError(
-                    token.place, f"'{token.text}' names the server '{line[1]}', no address"
-                )
-            found.append(address)
-    if not found:
-        raise CorefileError(
-            token.place, f"'{token.text}' has no nameserver line; name an address in its stead"
-        )
-    return found
-
-
-def _arguments(directive: Directive, name: str, usage: str) -> list[Token]:
-    line = directive.option(name)
-    if line is None:
-        return []
-    plain(line, 1, None, usage)
-    return list(line.args)
+def _excepted(directive: Directive) -> tuple[str, ...]:
+    found: list[Token] = []
+    for line in directive.options("except"):
+        plain(line, 1, None, "except NAME…")
+        found += line.args
+    return zones(found)
 
 
 def _flag(directive: Directive, name: str) -> bool:
@@ -221,11 +143,11 @@ def _word(directive: Directive, name: str, known: tuple[str, ...], default: str)
 
 
 def _rcodes(directive: Directive, name: str) -> tuple[int, ...]:
-    known = tuple(code for code in RCODES if name == "next" or code != "NOERROR")
+    known = tuple(code for code in _RCODES if name == "next" or code != "NOERROR")
     found = []
     for line in directive.options(name):
         plain(line, 1, None, f"{name} RCODE…")
-        found += [RCODES[choice(token, known)] for token in line.args]
+        found += [_RCODES[choice(token, known)] for token in line.args]
     return tuple(dict.fromkeys(found))
 
 

@@ -30,7 +30,7 @@ def setup(directive: Directive, context: Context) -> Parts:
         directive.place,
         "'proxy' went out of CoreDNS with version 1.5; it is taken as 'forward': write that",
     )
-    return attrs.evolve(parts, warnings=(warning,))
+    return attrs.evolve(parts, warnings=(warning, *parts.warnings))
 
 
 def _line(line: Directive) -> Directive | None:

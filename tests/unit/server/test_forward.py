@@ -39,6 +39,7 @@ def changed(**changes: object) -> Forward:
     [
         ("", {}),
         ("except a.test B.test", {"excepted": ("a.test.", "b.test.")}),
+        ("except a.test\nexcept b.test A.test", {"excepted": ("a.test.", "b.test.")}),
         ("force_tcp", {"force_tcp": True}),
         ("prefer_udp", {"prefer_udp": True}),
         ("expire 20s", {"expire_ms": 20_000}),
@@ -87,6 +88,49 @@ def test_a_file_beside_the_corefile_names_upstreams(tmp_path: Path) -> None:
     assert [each.address for each in stage.upstreams] == ["192.0.2.1", "2001:db8::1", "192.0.2.2"]
 
 
+SCOPED = "nameserver fe80::1%eth0\n"
+PASSED = (
+    "'resolv.conf' names fe80::1%eth0, which is passed over: an address with a scope is not taken"
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "addresses"),
+    [
+        (SCOPED + "nameserver 192.0.2.1\n", "forward . resolv.conf", ["192.0.2.1"]),
+        (SCOPED, "forward . resolv.conf 192.0.2.2", ["192.0.2.2"]),
+        (SCOPED, "proxy . 192.0.2.2 resolv.conf", ["192.0.2.2"]),
+    ],
+)
+def test_a_nameserver_with_a_scope_is_passed_over_with_a_warning(
+    tmp_path: Path, file: str, line: str, addresses: list[str]
+) -> None:
+    (tmp_path / "resolv.conf").write_text(file)
+    path = str(tmp_path / "Corefile")
+    parsed = corefile.parse(f". {{\n{line}\n}}", path=path, environ={}, read=Path.read_text)
+    found = compile_corefile(parsed, Registry.of({}))
+    (stage,) = found.config.chains[0].stages
+    assert isinstance(stage, Forward)
+    assert [each.address for each in stage.upstreams] == addresses
+    assert found.warnings[-1].message == PASSED
+
+
+@pytest.mark.parametrize(
+    ("file", "error"),
+    [
+        ("search example.org\n", "'resolv.conf' has no nameserver line; name an address in its"),
+        (SCOPED, f"{PASSED}, and there is no other; name an address"),
+        ("nameserver dns.test\n", "'resolv.conf' names the server 'dns.test', no address"),
+    ],
+)
+def test_a_file_that_names_no_upstream_is_refused(tmp_path: Path, file: str, error: str) -> None:
+    (tmp_path / "resolv.conf").write_text(file)
+    with pytest.raises(CompileError) as raised:
+        compiled("forward . resolv.conf", str(tmp_path / "Corefile"))
+    (found,) = raised.value.errors
+    assert found.message.startswith(error)
+
+
 @pytest.mark.parametrize(
     ("text", "origin"),
     [
@@ -130,12 +174,6 @@ def test_what_is_wrong_is_said_with_its_place(body: str, error: str) -> None:
     (found,) = raised.value.errors
     assert isinstance(found, CorefileError)
     assert str(found).startswith(f"Corefile:{error}")
-
-
-def test_a_file_without_nameservers_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "resolv.conf").write_text("search example.org\n")
-    with pytest.raises(CompileError, match=r"'resolv\.conf' has no nameserver line"):
-        compiled("forward . resolv.conf", str(tmp_path / "Corefile"))
 
 
 def test_proxy_is_taken_as_forward_with_a_warning() -> None:
