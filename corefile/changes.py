@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from corefile.arguments import duration, no_body, number_of_arguments
+from corefile.arguments import duration, plain
 from corefile.directive import Corefile, Directive
 from corefile.ids import digest
 from corefile.parser import load
@@ -26,8 +26,7 @@ class Pace:
 
 def read_reload(directive: Directive) -> Pace:
     """Raises CorefileError."""
-    number_of_arguments(directive, 0, 2, "reload [INTERVAL] [JITTER]")
-    no_body(directive)
+    plain(directive, 0, 2, "reload [INTERVAL] [JITTER]")
     args = directive.args
     interval = duration(args[0], least=_LEAST_INTERVAL) if args else _INTERVAL
     jitter = duration(args[1], least=_LEAST_JITTER) if len(args) > 1 else _JITTER

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Block, Directive
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ class Plugin:
     def setup(cls, directive: Directive, block: Block) -> Plugin:
         """An instance from a line of the Corefile. The base takes no arguments; a plugin that
         does reads them with `corefile.arguments`. Raises CorefileError with the place."""
-        number_of_arguments(directive, 0, 0, directive.name)
-        no_body(directive)
+        plain(directive, 0, 0, directive.name)
         return cls()
 
     async def start(self) -> None:

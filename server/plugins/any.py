@@ -1,6 +1,6 @@
 """*any*: a small answer to queries for ANY (RFC 8482)."""
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Directive
 from server.compiled import Rules
 from server.compiledrules import IN, Record, Reply, Rule, Type
@@ -22,6 +22,5 @@ RULE = Rule(
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 0, "any")
-    no_body(directive)
+    plain(directive, 0, 0, "any")
     return Parts(stage=Rules(plugin="any", rules=(RULE,)))

@@ -1,6 +1,6 @@
 """*cancel*: how long the plugins of a block may take for a query."""
 
-from corefile.arguments import duration, no_body, number_of_arguments
+from corefile.arguments import duration, plain
 from corefile.directive import Block, Directive
 from server.parts import Context, Parts
 
@@ -8,8 +8,7 @@ _DEFAULT = 5.001
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 1, "cancel [TIMEOUT]")
-    no_body(directive)
+    plain(directive, 0, 1, "cancel [TIMEOUT]")
     limit(context.block)
     return Parts()
 

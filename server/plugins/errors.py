@@ -3,12 +3,7 @@
 import logging
 import re
 
-from corefile.arguments import (
-    choice,
-    duration,
-    known_options,
-    number_of_arguments,
-)
+from corefile.arguments import choice, duration, known_options, number_of_arguments, plain
 from corefile.directive import Directive
 from corefile.place import CorefileError
 from server.compiled import Errors
@@ -36,7 +31,7 @@ def setup(directive: Directive, context: Context) -> Parts:
 
 
 def _consolidate(line: Directive) -> Consolidation:
-    number_of_arguments(line, 2, 3, "consolidate DURATION REGEXP [LEVEL]")
+    plain(line, 2, 3, "consolidate DURATION REGEXP [LEVEL]")
     period = duration(line.args[0], least=0.001)
     try:
         pattern = re.compile(line.args[1].text)

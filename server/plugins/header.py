@@ -1,6 +1,6 @@
 """*header*: bits of the reply's header, set or cleared."""
 
-from corefile.arguments import choice, known_options, number_of_arguments
+from corefile.arguments import choice, known_options, number_of_arguments, plain
 from corefile.directive import Directive
 from corefile.lexer import Token
 from corefile.place import CorefileError
@@ -36,7 +36,7 @@ def _line(line: Directive) -> tuple[str, tuple[Token, ...]]:
             line.place, "'query': the header of a query is not changed by this version"
         )
     if line.name in _ACTIONS:
-        number_of_arguments(line, 1, None, f"{line.name} FLAG…")
+        plain(line, 1, None, f"{line.name} FLAG…")
         return line.name, line.args
-    number_of_arguments(line, 2, None, _USAGE)
+    plain(line, 2, None, _USAGE)
     return choice(line.args[0], _ACTIONS), line.args[1:]

@@ -7,6 +7,7 @@ from corefile.arguments import (
     known_options,
     number_of_arguments,
     only_once,
+    plain,
 )
 from corefile.directive import Directive
 from server.parts import Context, HealthService, Parts
@@ -21,6 +22,6 @@ def setup(directive: Directive, context: Context) -> Parts:
     lameduck = 0.0
     only_once(directive, ("lameduck",))
     for line in known_options(directive, ("lameduck",)):
-        number_of_arguments(line, 1, 1, "lameduck DURATION")
+        plain(line, 1, 1, "lameduck DURATION")
         lameduck = duration(line.args[0], most=_LONGEST_LAMEDUCK)
     return Parts(service=HealthService(endpoint, lameduck))

@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from corefile.arguments import count, duration, no_body, number_of_arguments, only_once, zones
+from corefile.arguments import count, duration, no_body, only_once, plain, zones
 from corefile.directive import Directive
 from corefile.paths import base
 from corefile.place import CorefileError, CorefileWarning
@@ -73,14 +73,14 @@ def _ttl(directive: Directive) -> int:
     line = directive.option("ttl")
     if line is None:
         return 3600
-    number_of_arguments(line, 1, 1, "ttl SECONDS")
+    plain(line, 1, 1, "ttl SECONDS")
     return count(line.args[0], least=1, most=65535)
 
 
 def _reverse(directive: Directive) -> bool:
     line = directive.option("no_reverse")
     if line is not None:
-        number_of_arguments(line, 0, 0, "no_reverse")
+        plain(line, 0, 0, "no_reverse")
     return line is None
 
 
@@ -88,7 +88,7 @@ def _reload(directive: Directive) -> float:
     line = directive.option("reload")
     if line is None:
         return _RELOAD
-    number_of_arguments(line, 1, 1, "reload DURATION (0 never looks again)")
+    plain(line, 1, 1, "reload DURATION (0 never looks again)")
     return duration(line.args[0])
 
 
@@ -96,4 +96,5 @@ def _through(directive: Directive, origins: tuple[str, ...]) -> tuple[str, ...]:
     line = directive.option("fallthrough")
     if line is None:
         return ()
+    no_body(line)
     return zones(line.args) or origins

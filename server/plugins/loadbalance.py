@@ -1,6 +1,6 @@
 """*loadbalance*: A, AAAA and MX records in an order of chance."""
 
-from corefile.arguments import known_options, number_of_arguments
+from corefile.arguments import known_options, number_of_arguments, plain
 from corefile.directive import Directive
 from corefile.place import CorefileError
 from server.compiled import Shuffle
@@ -20,6 +20,6 @@ def setup(directive: Directive, context: Context) -> Parts:
         raise CorefileError(args[0].place, f"'{args[0].text}' found where 'round_robin' should be")
     prefer: dict[str, None] = {}
     for line in known_options(directive, ("prefer",)):
-        number_of_arguments(line, 1, None, "prefer NETWORK…")
+        plain(line, 1, None, "prefer NETWORK…")
         prefer |= dict.fromkeys(network(token) for token in line.args)
     return Parts(stage=Shuffle(prefer=tuple(prefer)))

@@ -3,7 +3,7 @@
 import struct
 from ipaddress import ip_address
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Directive
 from corefile.names import name_wire
 from server.compiled import Rules
@@ -64,6 +64,5 @@ RULES = (
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 0, "local")
-    no_body(directive)
+    plain(directive, 0, 0, "local")
     return Parts(stage=Rules(plugin="local", rules=RULES))

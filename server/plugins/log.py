@@ -3,7 +3,7 @@
 import re
 from typing import Literal, cast
 
-from corefile.arguments import choice, known_options, nearest, number_of_arguments, zones
+from corefile.arguments import choice, known_options, nearest, plain, zones
 from corefile.directive import Directive
 from corefile.lexer import Token
 from corefile.place import CorefileError
@@ -46,7 +46,7 @@ def setup(directive: Directive, context: Context) -> Parts:
         form = log_format(names.pop())
     classes: list[str] = []
     for line in known_options(directive, ("class",)):
-        number_of_arguments(line, 1, None, f"class {'|'.join(_CLASSES)}…")
+        plain(line, 1, None, f"class {'|'.join(_CLASSES)}…")
         classes += (choice(token, _CLASSES) for token in line.args)
     return Parts(
         stage=Log(

@@ -1,12 +1,11 @@
 """*minimal*: answers without authority and additional records."""
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Directive
 from server.compiled import Minimal
 from server.parts import Context, Parts
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 0, "minimal")
-    no_body(directive)
+    plain(directive, 0, 0, "minimal")
     return Parts(stage=Minimal())

@@ -1,6 +1,6 @@
 """*prometheus*: counts the block's queries and gives the counters over HTTP."""
 
-from corefile.arguments import Endpoint, address, no_body, number_of_arguments
+from corefile.arguments import Endpoint, address, plain
 from corefile.directive import Directive
 from server.compiled import Metrics
 from server.parts import Context, Parts, PrometheusService
@@ -9,7 +9,6 @@ DEFAULT = Endpoint("127.0.0.1", 9153)
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 1, "prometheus [ADDRESS:PORT]")
-    no_body(directive)
+    plain(directive, 0, 1, "prometheus [ADDRESS:PORT]")
     endpoint = address(directive.args[0]) if directive.args else DEFAULT
     return Parts(stage=Metrics(), service=PrometheusService(endpoint))

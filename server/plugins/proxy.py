@@ -36,7 +36,7 @@ def setup(directive: Directive, context: Context) -> Parts:
 def _line(line: Directive) -> Directive | None:
     match line.name:
         case "policy":
-            number_of_arguments(line, 1, 1, "policy " + "|".join(_POLICIES))
+            plain(line, 1, 1, "policy " + "|".join(_POLICIES))
             word = _POLICIES[choice(line.args[0], tuple(_POLICIES))]
             return attrs.evolve(line, args=(attrs.evolve(line.args[0], text=word),))
         case "protocol":

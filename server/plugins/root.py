@@ -1,6 +1,6 @@
 """*root*: the directory that relative paths of a block count from."""
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Directive
 from corefile.paths import base
 from corefile.place import CorefileWarning
@@ -9,8 +9,7 @@ from server.parts import Context, Parts
 
 def setup(directive: Directive, context: Context) -> Parts:
     """Who reads a path asks `corefile.paths`."""
-    number_of_arguments(directive, 1, 1, "root PATH")
-    no_body(directive)
+    plain(directive, 1, 1, "root PATH")
     token = directive.args[0]
     path = base(context.block, context.directory)
     if path.is_dir():

@@ -1,6 +1,6 @@
 """*timeouts*: how long peers on TCP may take."""
 
-from corefile.arguments import duration, known_options, no_body, number_of_arguments, only_once
+from corefile.arguments import duration, known_options, number_of_arguments, only_once, plain
 from corefile.directive import Block, Directive
 from corefile.place import CorefileError
 from server.compiled import Timeouts
@@ -19,8 +19,7 @@ def setup(directive: Directive, context: Context) -> Parts:
         )
     only_once(directive, _DEFAULTS)
     for line in known_options(directive, _DEFAULTS):
-        number_of_arguments(line, 1, 1, f"{line.name} DURATION")
-        no_body(line)
+        plain(line, 1, 1, f"{line.name} DURATION")
         duration(line.args[0], least=_LEAST, most=_MOST)
     return Parts()
 

@@ -1,12 +1,11 @@
 """*whoami*: tells the client its own address and port."""
 
-from corefile.arguments import no_body, number_of_arguments
+from corefile.arguments import plain
 from corefile.directive import Directive
 from server.compiled import Whoami
 from server.parts import Context, Parts
 
 
 def setup(directive: Directive, context: Context) -> Parts:
-    number_of_arguments(directive, 0, 0, "whoami")
-    no_body(directive)
+    plain(directive, 0, 0, "whoami")
     return Parts(stage=Whoami())

@@ -175,6 +175,8 @@ def test_log(line: str, stage: Log) -> None:
         ("ready {\n}", "2:1: ready takes no block in braces"),
         ("errors {\n consolidate 5m (\n}", "3:17: '(' is no regular expression"),
         ("errors {\n consolidate 5m x loud\n}", "3:19: 'loud' found where one of error, warning"),
+        ("log {\n class all {\n }\n}", "3:2: class takes no block in braces"),
+        ("health {\n lameduck 5s {\n }\n}", "3:2: lameduck takes no block in braces"),
         ("whoami\nwhoami", "3:1: 'whoami' is given a second time in this block; the first is at "),
         ("greeter hello", "2:9: greeter: 'hello' is one argument too many"),
         ("broken", "2:1: the plugin 'broken' failed to set up: ZeroDivisionError: oops"),

@@ -99,6 +99,8 @@ def test_acl_holds_for_the_blocks_zones_or_those_that_it_names() -> None:
         ("hosts /dev/null {\nreload 5\n}", "3:8: '5' found where a duration"),
         ("hosts /dev/null {\n192.0.2.1\n}", "3:1: hosts: '192.0.2.1' has no name; right: ADDRESS"),
         ("hosts /dev/null {\nfalthrough\n}", "3:1: hosts: 'falthrough' found where an address"),
+        ("hosts /dev/null {\nno_reverse {\n}\n}", "3:1: no_reverse takes no block in braces"),
+        ("hosts /dev/null {\nfallthrough {\n}\n}", "3:1: fallthrough takes no block in braces"),
         ("hosts /dev/null a..b", "2:17: 'a..b' has an empty label"),
         ("hosts /dev/null {\nttl 1\nttl 2\n}", "4:1: 'ttl' of hosts is given a second time"),
         ("root", "2:1: root: an argument is missing; right: root PATH"),
