@@ -1,7 +1,10 @@
 """*timeouts*: how long peers on TCP may take."""
 
+import attrs
+
 from corefile.arguments import duration, known_options, number_of_arguments, only_once, plain
 from corefile.directive import Block, Directive
+from corefile.lexer import Token
 from corefile.place import CorefileError
 from server.compiled import Timeouts
 from server.parts import Context, Parts
@@ -20,7 +23,7 @@ def setup(directive: Directive, context: Context) -> Parts:
     only_once(directive, _DEFAULTS)
     for line in known_options(directive, _DEFAULTS):
         plain(line, 1, 1, f"{line.name} DURATION")
-        duration(line.args[0], least=_LEAST, most=_MOST)
+        _span(line.args[0])
     return Parts()
 
 
@@ -32,5 +35,12 @@ def of(block: Block) -> Timeouts | None:
     found = {name: round(seconds * 1000) for name, seconds in _DEFAULTS.items()}
     for line in directive.body or ():
         if line.name in found and line.args:
-            found[line.name] = round(duration(line.args[0]) * 1000)
+            found[line.name] = round(_span(line.args[0]) * 1000)
     return Timeouts(read_ms=found["read"], write_ms=found["write"], idle_ms=found["idle"])
+
+
+def _span(token: Token) -> float:
+    """Seconds; a number without a unit is some too, as in CoreDNS."""
+    bare = token.text.isascii() and token.text.isdecimal()
+    spelt = attrs.evolve(token, text=token.text + "s") if bare else token
+    return duration(spelt, least=_LEAST, most=_MOST)

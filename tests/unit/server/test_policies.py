@@ -108,6 +108,8 @@ def test_acl_holds_for_the_blocks_zones_or_those_that_it_names() -> None:
         ("cancel 5", "2:8: '5' found where a duration"),
         ("timeouts", "2:1: timeouts: a line is missing; right: read|write|idle DURATION"),
         ("timeouts {\nread 0.5s\n}", "3:6: 0.5s is out of range; it has to be at least 1s"),
+        ("timeouts {\nidle 86401\n}", "3:6: 86401s is out of range; it has to be at most 86400s"),
+        ("timeouts {\nidle 1m2\n}", "3:6: '1m2' found where a duration"),
         ("timeouts {\nconnect 5s\n}", "3:1: unknown option 'connect' of timeouts"),
     ],
 )
@@ -135,6 +137,22 @@ def test_what_is_of_the_chain_and_of_the_process() -> None:
 def test_any_holds_for_zones_wherever_they_come_from(name: str) -> None:
     (chain,) = compiled(f"{name} db\nany").config.chains
     assert chain.stages[-1] == Answer(plugin=name, one_for_any=True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "milliseconds"),
+    [
+        ("read 1s\nwrite 2s\nidle 3s", (1000, 2000, 3000)),
+        ("read 7\nwrite 1.5s\nidle 86400", (7000, 1500, 86_400_000)),
+        ("write 9", (3000, 9000, 10_000)),
+    ],
+)
+def test_timeouts(lines: str, milliseconds: tuple[int, int, int]) -> None:
+    found = compiled(f"timeouts {{\n{lines}\n}}")
+    read, write, idle = milliseconds
+    assert {listener.timeouts for listener in found.config.listeners} == {
+        Timeouts(read_ms=read, write_ms=write, idle_ms=idle)
+    }
 
 
 def test_cancel_makes_no_deadline_longer() -> None:
