@@ -2,7 +2,15 @@
 
 import attrs
 
-from corefile.arguments import choice, known_options, number_of_arguments, plain
+from corefile.arguments import (
+    choice,
+    count,
+    duration,
+    known_options,
+    number_of_arguments,
+    only_once,
+    plain,
+)
 from corefile.directive import Directive
 from corefile.place import CorefileError, CorefileWarning
 from server.parts import Context, Parts
@@ -21,6 +29,7 @@ _POLICIES = {
 
 def setup(directive: Directive, context: Context) -> Parts:
     number_of_arguments(directive, 2, None, "proxy FROM TO…")
+    only_once(directive, [option for option in _OPTIONS if option != "except"])
     lines = [_line(line) for line in known_options(directive, _OPTIONS)]
     meant = attrs.evolve(
         directive, name="forward", body=tuple(line for line in lines if line is not None)
@@ -41,8 +50,17 @@ def _line(line: Directive) -> Directive | None:
             return attrs.evolve(line, args=(attrs.evolve(line.args[0], text=word),))
         case "protocol":
             return _protocol(line)
-        case "fail_timeout" | "max_conns" | "spray":
-            # How failures were remembered: here the health checks do it.
+        # How failures were remembered and told: here the health checks do it.
+        case "fail_timeout":
+            plain(line, 1, 1, "fail_timeout DURATION")
+            duration(line.args[0])
+            return None
+        case "max_conns":
+            plain(line, 1, 1, "max_conns NUMBER")
+            count(line.args[0])
+            return None
+        case "spray":
+            plain(line, 0, 0, "spray")
             return None
         case _:
             return line

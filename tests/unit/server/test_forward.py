@@ -165,6 +165,10 @@ def test_lines_stay_in_their_order() -> None:
         ("forward . 192.0.2.1 {\nhealth_check 1s domain\n}", "3:17: health_check: domain names"),
         ("forward . 192.0.2.1 {\nforce_tcp\nforce_tcp\n}", "4:1: 'force_tcp' of forward is given"),
         ("proxy . 192.0.2.1 {\nprotocol grpc\n}", "3:10: the protocol 'grpc' is not spoken"),
+        ("proxy . 192.0.2.1 {\nfail_timeout 10\n}", "3:14: '10' found where a duration"),
+        ("proxy . 192.0.2.1 {\nmax_conns x\n}", "3:11: 'x' found where a whole number"),
+        ("proxy . 192.0.2.1 {\nspray all\n}", "3:7: spray: 'all' is one argument too many"),
+        ("proxy . 192.0.2.1 {\nspray\nspray\n}", "4:1: 'spray' of proxy is given a second time"),
         ("proxy . 192.0.2.1 {\nhealth_check /health\n}", "3:1: unknown option 'health_check'"),
     ],
 )
@@ -179,7 +183,8 @@ def test_what_is_wrong_is_said_with_its_place(body: str, error: str) -> None:
 def test_proxy_is_taken_as_forward_with_a_warning() -> None:
     text = (
         ".:5300 {\n errors\n health\n prometheus :9153\n proxy . 192.0.2.53 {\n"
-        "  policy first\n  protocol dns force_tcp\n  max_fails 1\n  fail_timeout 10s\n }\n}"
+        "  policy first\n  protocol dns force_tcp\n  max_fails 1\n  fail_timeout 10s\n"
+        "  max_conns 5\n  spray\n }\n}"
     )
     parsed = corefile.parse(text, path="Corefile", environ={}, read=Path.read_text)
     found = compile_corefile(parsed, Registry.of({}))
