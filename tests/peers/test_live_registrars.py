@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from drivenscene import DrivenScene, Move, Stage, Way
 from house import House, until
-from livescene import in_use, keys_are
+from livescene import goes_insecure_and_comes_back, in_use, keys_are
 
 from signer.status import KeyStatus
 
@@ -69,18 +69,7 @@ def the_algorithm_rolls(scene: DrivenScene) -> None:
 
 def insecure_and_back(scene: DrivenScene) -> None:
     first = tag_at_parent(scene.keys())
-    with scene.rolling("going"):
-        scene.expects.authenticated = None
-        scene.roll("--insecure")
-    assert scene.status().state == "insecure"
-    assert not scene.parent.ds()
-    assert not scene.house.answer(scene.zone, "DNSKEY")
-    scene.expects.authenticated = False
-    scene.enough("insecure")
-    with scene.rolling("coming back"):
-        scene.expects.authenticated = None
-        scene.roll("--secure")
-        scene.anchored()
+    goes_insecure_and_comes_back(scene)
     last = tag_at_parent(scene.keys())
     assert scene.moves() == [Move("add", first), Move("remove", first), Move("add", last)]
     scene.conclude("going", "insecure", "coming back")

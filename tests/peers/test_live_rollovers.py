@@ -10,7 +10,7 @@ import dns.rdatatype
 import pytest
 from carriedscene import CarriedScene, carried
 from house import House, until
-from livescene import in_use, keys_are
+from livescene import goes_insecure_and_comes_back, keys_are
 from registrar import ds_record, published
 
 from signer.status import KeyStatus
@@ -127,22 +127,8 @@ def test_nsec_becomes_nsec3_and_nsec_again(start: Start) -> None:
 
 def test_a_zone_goes_insecure_and_comes_back(start: Start) -> None:
     scene = start("insecure", "keys csk")
-    with scene.rolling("going") as before:
-        scene.expects.authenticated = None
-        scene.roll("--insecure")
-    assert scene.status().state == "insecure"
-    assert not scene.parent.ds()
-    assert not scene.house.answer(scene.zone, "DNSKEY")
-    scene.expects.authenticated = False
-    scene.enough("insecure")
-    with scene.rolling("coming back"):
-        scene.expects.authenticated = None
-        scene.roll("--secure")
-        scene.anchored()
-    assert [key.role for key in in_use(scene.keys())] == ["CSK"]
-    assert scene.status().state == "signed"
+    goes_insecure_and_comes_back(scene)
     assert [len(tags) for _, tags in scene.changes()] == [1, 0, 1]
-    assert before
     scene.conclude("going", "insecure", "coming back")
 
 

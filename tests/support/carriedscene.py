@@ -5,35 +5,11 @@ import signal
 import dns.rdatatype
 import dns.rdtypes.ANY.DS
 from house import House, until
+from liveblock import TTL, block
 from livescene import Scene, shown
 from parentzone import SignedParent
 from registrar import Registrar, Wish, ds_record, published
 from validator import EAGER, PLAIN, Validator
-
-# Of everything, in seconds: longer than it takes to look, so that caches are what is waited for.
-TTL = 3
-
-_BLOCK = """
-{zone}:@PORT@ {{
-    bind @ADDRESS@
-    file {file}
-    sign {{
-        parent {parent}
-        observe {observe}
-        dnskey-ttl {ttl}s
-        max-zone-ttl {ttl}s
-        parent-ds-ttl {ttl}s
-        propagation 1s
-        parent-propagation 1s
-        publish-safety 0s
-        retire-safety 0s
-        validity 1d
-        refresh 6h
-        jitter 1h
-{policy}
-    }}
-}}
-"""
 
 
 class CarriedScene(Scene):
@@ -43,7 +19,7 @@ class CarriedScene(Scene):
 
     def __init__(self, house: House, name: str, observe: str = "@ADDRESS@:@PORT@") -> None:
         """`observe` as in *sign*."""
-        super().__init__(house, name, TTL)
+        super().__init__(house, name)
         self.registrar: Registrar | None = None
         self._observe = observe
 
@@ -63,15 +39,8 @@ class CarriedScene(Scene):
 
     def policy(self, policy: str) -> None:
         """Another *sign* block; taken up at once where Zoneward runs."""
-        parent = f"{self.parent.address}:{self.parent.port}"
-        text = _BLOCK.format(
-            zone=self.zone,
-            file=self.file,
-            parent=parent,
-            ttl=TTL,
-            policy=policy,
-            observe=self._observe,
-        )
+        parent = f"parent {self.parent.address}:{self.parent.port}"
+        text = block(self.zone, self.file, parent, f"observe {self._observe}", policy)
         self.house.corefile(text)
         if self.house.process is not None:
             before = len(self.house.lines("took up the Corefile anew"))

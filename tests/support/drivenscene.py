@@ -10,6 +10,7 @@ import dns.name
 import dns.rdtypes.ANY.DS
 import parents
 from house import House
+from liveblock import TTL, block
 from livescene import Scene
 from parents import API_KEY, KEY_NAME, SECRET, Delegating, Parent
 from parentzone import PARENT
@@ -17,43 +18,20 @@ from ports import free_port
 from registrar import ds_record
 from validator import EAGER, PLAIN, Validator
 
-# Of everything, in seconds.
-TTL = 3
-
-_BLOCK = """
-{zone}:@PORT@ {{
-    bind @ADDRESS@
-    file {file}
-    sign {{
-        parent {parent} {{
-            anchor parent.anchor
-        }}
-        observe @ADDRESS@:@PORT@
-        cds none
-        dnskey-ttl {ttl}s
-        max-zone-ttl {ttl}s
-        parent-ds-ttl {ttl}s
-        propagation 1s
-        parent-propagation 1s
-        publish-safety 0s
-        retire-safety 0s
-        validity 1d
-        refresh 6h
-        jitter 1h
-{registrar}
-{policy}
-    }}
+_PARENT = """parent {address}:{port} {{
+    anchor parent.anchor
 }}
-"""
-_UPDATE = f"""        registrar rfc2136 {{address}}:{{port}} {{{{
-            tsig {KEY_NAME} file:secret
-            ttl {TTL}s
-        }}}}"""
-_API = f"""        registrar powerdns {{{{
-            endpoint {{http}}
-            key file:secret
-            ttl {TTL}s
-        }}}}"""
+observe @ADDRESS@:@PORT@
+cds none"""
+_UPDATE = f"""registrar rfc2136 {{address}}:{{port}} {{{{
+    tsig {KEY_NAME} file:secret
+    ttl {TTL}s
+}}}}"""
+_API = f"""registrar powerdns {{{{
+    endpoint {{http}}
+    key file:secret
+    ttl {TTL}s
+}}}}"""
 
 
 class Way(NamedTuple):
@@ -90,23 +68,17 @@ class DrivenScene(Scene):
     look, read, edit_within = 0.5, 2, 4
 
     def __init__(self, stage: "Stage", name: str, policy: str) -> None:
-        super().__init__(stage.house, name, TTL)
+        super().__init__(stage.house, name)
         self.stage = stage
         self.driver = stage.way.driver
         self._policy = policy
 
     def block(self, parent: Parent) -> str:
         """Of the Corefile."""
-        form = _UPDATE if self.driver == "rfc2136" else _API
-        registrar = form.format(address=parent.address, port=parent.port, http=parent.http)
-        return _BLOCK.format(
-            zone=self.zone,
-            file=self.file,
-            parent=f"{parent.address}:{parent.port}",
-            ttl=TTL,
-            registrar=registrar,
-            policy=self._policy,
-        )
+        lines = (_PARENT, _UPDATE if self.driver == "rfc2136" else _API)
+        where = {"address": parent.address, "port": parent.port, "http": parent.http}
+        told = (line.format_map(where) for line in lines)
+        return block(self.zone, self.file, *told, self._policy)
 
     def moves(self) -> list[Move]:
         """What the driver did to this zone's DS, from the first on."""

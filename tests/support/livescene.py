@@ -14,6 +14,7 @@ import dns.rdatatype
 import dns.rdtypes.ANY.DS
 import msgspec
 from house import House
+from liveblock import TTL
 from parentzone import PARENT
 from validator import Validator
 from watcher import KINDS, ZONE, Expectations, Watcher, Wrong
@@ -44,8 +45,7 @@ class Scene:
     # between two edits in a rollover.
     look, read, edit_within = 0.2, 0.5, 0.8
 
-    def __init__(self, house: House, name: str, ttl: int) -> None:
-        """`ttl` is that of all the zone's data, in seconds."""
+    def __init__(self, house: House, name: str) -> None:
         self.house = house
         self.zone = f"{name}.{PARENT.to_text(omit_final_dot=True)}"
         self.origin = dns.name.from_text(self.zone)
@@ -56,7 +56,6 @@ class Scene:
         self.untrue: list[str] = []
         self.watchers: list[Watcher] = []
         self.resolvers: list[Validator] = []
-        self._ttl = ttl
         self._random = random.Random(name)
         self._began = time.time()
         self._stop = threading.Event()
@@ -81,7 +80,7 @@ class Scene:
     def edit(self) -> None:
         """The zone's owner changes it."""
         self.edits += 1
-        text = ZONE.format(ttl=self._ttl, serial=self.edits, address=self.house.address)
+        text = ZONE.format(ttl=TTL, serial=self.edits, address=self.house.address)
         self.house.write(self.file, text)
 
     def roll(self, *how: str) -> None:
@@ -343,6 +342,24 @@ def keys_are(scene: Scene, new: set[tuple[str, str]], old: list[KeyStatus]) -> N
     tags = {key.tag for key in in_use(keys)}
     assert {ds.key_tag for ds in scene.parent.ds()} <= tags
     assert len(scene.house.answer(scene.zone, "DNSKEY")) == len(tags)
+
+
+def goes_insecure_and_comes_back(scene: Scene) -> None:
+    """In between nothing of it is signed, and nobody says that it is."""
+    with scene.rolling("going"):
+        scene.expects.authenticated = None
+        scene.roll("--insecure")
+    assert scene.status().state == "insecure"
+    assert not scene.parent.ds()
+    assert not scene.house.answer(scene.zone, "DNSKEY")
+    scene.expects.authenticated = False
+    scene.enough("insecure")
+    with scene.rolling("coming back"):
+        scene.expects.authenticated = None
+        scene.roll("--secure")
+        scene.anchored()
+    assert [key.role for key in in_use(scene.keys())] == ["CSK"]
+    assert scene.status().state == "signed"
 
 
 def shown(scene: Scene, *command: str) -> Any:
