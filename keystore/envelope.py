@@ -7,6 +7,7 @@ not associated data is only accepted in the spelling in which it is written.
 """
 
 import secrets
+import threading
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +21,9 @@ VERSION = 1
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _CHECK = b"zoneward keystore"
+# OpenSSL's pool of threads is one for the process: of two derivations at a time one fails for
+# want of threads, or both wait for ever.
+_DERIVING = threading.Lock()
 
 
 class EnvelopeError(Exception):
@@ -147,7 +151,8 @@ def derive(
             lanes=lanes,
             memory_cost=memory_kib,
         )
-        return bytearray(kdf.derive(bytes(passphrase)))
+        with _DERIVING:
+            return bytearray(kdf.derive(bytes(passphrase)))
     except (ValueError, TypeError, MemoryError) as error:
         raise EnvelopeError(f"the key can't be derived ({error})") from error
 

@@ -2,12 +2,13 @@
 
 import logging
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dns.name
 import pytest
 
-from keystore import KeystoreError, KeyUnreadable
+from keystore import KeystoreError, KeyUnreadable, envelope
 from keystore.dnskey import KSK_FLAGS, ZSK_FLAGS, belongs_together, key_tag, revoked_tag
 from keystore.files import FileKeyStore
 
@@ -50,6 +51,15 @@ def test_an_exported_key_is_taken_back_by_an_empty_store(tmp_path: Path) -> None
     assert not any(private), "the buffer handed over is wiped"
     assert second.import_(ZONE, made.dnskey, first.export(ZONE, made.fingerprint)) == taken
     assert second.list() == (taken,)
+
+
+def test_several_stores_derive_their_keys_at_one_time() -> None:
+    def derive(salt: int) -> bytearray:
+        return envelope.derive(b"correct horse", bytes([salt] * 16), 1024, 1, 4)
+
+    one_by_one = [derive(salt) for salt in range(32)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(derive, range(32))) == one_by_one
 
 
 def test_two_halves_of_two_keys_are_refused(tmp_path: Path) -> None:
