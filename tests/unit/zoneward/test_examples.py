@@ -1,0 +1,166 @@
+"""Every Corefile in the documentation, and of `examples`, is one that works: `check` takes it, and
+a manager and a server that are started with it answer."""
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import pytest
+import responder
+from onloopback import OnLoopback
+from pageexamples import EXAMPLES, Example, unlabelled
+
+import corefile
+import keystore.opening
+from corefile import Block
+from corefile.names import encloses
+from keystore.files import FileKeyStore
+from server.plugins import BUILT_IN
+from server.service import Service, ServiceError
+from signer.state import StateDatabase
+from zoneward import checking
+from zoneward.configuration import plan_manager
+from zoneward.manager import Manager
+from zoneward.state import StateDirectory
+
+# What is asked where it is not for the SOA of example.org, or of the block's zone.
+QUESTIONS = {"docs/plugins/chaos.md 1": ("version.bind.", "TXT", "CH")}
+# What comes of it where that is not NOERROR from each block.
+OUTCOMES = {
+    # We are none of those that may ask.
+    "docs/plugins/acl.md 1": ["REFUSED"],
+    # No etcd is there. Which zones its last example has, nobody else knows.
+    "docs/plugins/etcd.md 1": ["SERVFAIL"],
+    "docs/plugins/etcd.md 2": ["SERVFAIL"],
+    "docs/plugins/etcd.md 3": ["REFUSED"],
+    "docs/plugins/loop.md 1": ["a loop"],
+}
+PATIENCE = 30.0
+
+
+def test_there_are_examples_of_every_plugin() -> None:
+    pages = Counter(example.name.split()[0] for example in EXAMPLES)
+    assert [name for name in BUILT_IN if not pages[f"docs/plugins/{name}.md"]] == []
+    assert pages["README.md"]
+    assert pages["examples/Corefile"]
+    assert unlabelled() == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_passes_check(example: Example, tmp_path: Path) -> None:
+    checking.check(example.write(tmp_path), 53, {})
+
+
+def test_every_example_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "0" / "credentials"))
+    cheap = functools.partial(FileKeyStore, memory_kib=64, iterations=1, lanes=1)
+    monkeypatch.setattr(keystore.opening, "FileKeyStore", cheap)
+    found = asyncio.run(_all(tmp_path))
+    assert found == {
+        name: OUTCOMES.get(name, ["NOERROR"] * len(outcome)) for name, outcome in found.items()
+    }
+
+
+async def _all(directory: Path) -> dict[str, list[str]]:
+    """By example, what each block answers."""
+    async with responder.server(_upstream, "127.62.0.1") as port:
+        outcomes = await asyncio.gather(
+            *(
+                _outcome(example, OnLoopback(number, directory / str(number), f"127.62.0.1:{port}"))
+                for number, example in enumerate(EXAMPLES)
+            )
+        )
+    return {example.name: outcome for example, outcome in zip(EXAMPLES, outcomes, strict=True)}
+
+
+def _upstream(query: dns.message.Message) -> dns.message.Message:
+    return dns.message.make_response(query, recursion_available=True)
+
+
+async def _outcome(example: Example, here: OnLoopback) -> list[str]:
+    here.directory.mkdir()
+    path = example.write(here.directory)
+    path.write_text(here.text(corefile.load(str(path), environ={})))
+    expected = iter(OUTCOMES.get(example.name, ()))
+    try:
+        async with _managed(path), _served(path):
+            return [
+                await _answer(example, block, here, next(expected, "NOERROR"))
+                for block in corefile.load(str(path)).blocks
+            ]
+    except Exception as error:  # noqa: BLE001 -- told beside the example's name
+        loops = isinstance(error, ServiceError) and "loop" in str(error)
+        return ["a loop" if loops else f"{type(error).__name__}: {error}"]
+
+
+@asynccontextmanager
+async def _managed(path: Path) -> AsyncIterator[None]:
+    """For an example that has zones."""
+    plan = plan_manager(corefile.load(str(path)))
+    if not plan.blocks:
+        yield
+        return
+    state = StateDirectory(plan.options.state)
+    state.prepare()
+    # Of a server elsewhere, as the page says: copied from the manager.
+    (path.parent / "link.key").write_bytes(state.link.read_bytes())
+    database = StateDatabase(state.database)
+    manager = Manager(state, plan, database)
+    running = asyncio.create_task(manager.run())
+    try:
+        await manager.apply(plan)
+        await manager.transfer.listen_unix(state.transfer_socket)
+        if plan.options.manager is not None:
+            await manager.transfer.listen_tcp(plan.options.manager.endpoint)
+        yield
+    finally:
+        running.cancel()
+        await manager.close()
+        database.close()
+
+
+@asynccontextmanager
+async def _served(path: Path) -> AsyncIterator[None]:
+    """Raises ServiceError where it can't be."""
+    service = Service(str(path), environ={})
+    service.bind()
+    stop, hurry, started = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(service.run(stop, hurry, started.set))
+    waiting = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            yield
+    finally:
+        stop.set()
+        hurry.set()
+        waiting.cancel()
+        await running
+
+
+async def _answer(example: Example, block: Block, here: OnLoopback, expected: str) -> str:
+    """Asked until it is what is expected, or for too long: zones have to be signed first."""
+    zone = "example.org." if encloses(block.zones[0], "example.org.") else block.zones[0]
+    question = QUESTIONS.get(example.name, (zone, "SOA", "IN"))
+    bound = block.directive("bind")
+    assert bound is not None
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        query = dns.message.make_query(*question, use_edns=0)
+        try:
+            reply = await dns.asyncquery.udp(query, bound.args[0].text, timeout=2, port=here.port)
+            said = dns.rcode.to_text(reply.rcode())
+        except dns.exception.Timeout:
+            said = "no answer"
+        if said == expected or loop.time() > end:
+            return said
+        await asyncio.sleep(0.05)
