@@ -131,6 +131,14 @@ def duration(token: Token, *, least: float = 0.0, most: float | None = None) -> 
     return value
 
 
+def seconds(token: Token, *, least: float, most: float) -> float:
+    """A span of time in seconds, as in `duration`; a number without a unit is some too. For what
+    CoreDNS reads so."""
+    bare = token.text.isascii() and token.text.isdecimal()
+    spelt = attrs.evolve(token, text=token.text + "s") if bare else token
+    return duration(spelt, least=least, most=most)
+
+
 def whole_seconds(token: Token, *, most: int) -> int:
     """A span of time in seconds, as in `duration`, of which none is left over."""
     found = duration(token, most=most)

@@ -1,8 +1,6 @@
 """*timeouts*: how long peers on TCP may take."""
 
-import attrs
-
-from corefile.arguments import duration, known_options, number_of_arguments, only_once, plain
+from corefile.arguments import known_options, number_of_arguments, only_once, plain, seconds
 from corefile.directive import Block, Directive
 from corefile.lexer import Token
 from corefile.place import CorefileError
@@ -32,7 +30,7 @@ def of(block: Block) -> Timeouts | None:
     directive = block.directive("timeouts")
     if directive is None:
         return None
-    found = {name: round(seconds * 1000) for name, seconds in _DEFAULTS.items()}
+    found = {name: round(default * 1000) for name, default in _DEFAULTS.items()}
     for line in directive.body or ():
         if line.name in found and line.args:
             found[line.name] = round(_span(line.args[0]) * 1000)
@@ -40,7 +38,4 @@ def of(block: Block) -> Timeouts | None:
 
 
 def _span(token: Token) -> float:
-    """Seconds; a number without a unit is some too, as in CoreDNS."""
-    bare = token.text.isascii() and token.text.isdecimal()
-    spelt = attrs.evolve(token, text=token.text + "s") if bare else token
-    return duration(spelt, least=_LEAST, most=_MOST)
+    return seconds(token, least=_LEAST, most=_MOST)

@@ -23,6 +23,7 @@ from corefile.arguments import (
     known_options,
     number_of_arguments,
     only_once,
+    seconds,
 )
 from corefile.arguments import zones as zone_arguments
 from corefile.lexer import Token
@@ -216,7 +217,7 @@ def _times(directive: Directive) -> LeaseTimes:
             found.append(value)
             continue
         number_of_arguments(line, 1, 1, f"{name} DURATION")
-        found.append(int(duration(line.args[0], least=1, most=(1 << 31) - 1)))
+        found.append(int(seconds(line.args[0], least=1, most=(1 << 31) - 1)))
     if found[0] > found[1]:
         raise CorefileError(
             directive.place,

@@ -47,6 +47,11 @@ def test_a_bare_directive_has_the_defaults_of_coredns() -> None:
     assert (found.times.least, found.times.most) == (30, 86400)
 
 
+def test_bounds_of_leases_are_durations_or_seconds() -> None:
+    times = config("min-lease-ttl 60", "max-lease-ttl 1h").times
+    assert (times.least, times.most) == (60, 3600)
+
+
 def test_zones_may_be_named() -> None:
     spec = compiled(". {\n etcd skydns.local 2.0.192.in-addr.arpa {\n path /x\n }\n}")
     assert [zone.where for zone in spec.zones] == [
@@ -162,7 +167,7 @@ def test_fallthrough_is_taken_with_a_warning() -> None:
         ("etcd {\n tls a b c d\n}", "'d' is one argument too many"),
         ("etcd {\n credentials dns\n}", "credentials: an argument is missing"),
         ("etcd {\n min-lease-ttl 2h\n max-lease-ttl 1h\n}", "min-lease-ttl (7200 s) is above"),
-        ("etcd {\n min-lease-ttl 5\n}", "'5s'?"),
+        ("etcd {\n min-lease-ttl 5x\n}", "'5x' found where a duration"),
         ("etcd {\n layout redis\n}", "'redis' found where one of skydns, zonefile"),
         ("etcd {\n gather 1h\n}", "1h is out of range"),
         ("etcd {\n max-entries 0\n}", "0 is out of range"),
