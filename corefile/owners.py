@@ -20,6 +20,7 @@ OWNER: Mapping[str, Owner] = {
     "prometheus": "server",
     "errors": "server",
     "log": "server",
+    "dnstap": "server",
     "whoami": "server",
     "acl": "server",
     "any": "server",
@@ -62,7 +63,7 @@ ZONE_DATA = ("file", "auto", "etcd", "sign")
 # instead of being offered a similar word.
 ABSENT = frozenset(
     {
-        *("metadata", "geoip", "tls", "trace", "pprof", "dnstap", "dns64"),
+        *("metadata", "geoip", "tls", "trace", "pprof", "dns64"),
         *("tsig", "rewrite", "dnssec", "template"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
         *("autopath", "secondary", "grpc", "erratic", "view"),

@@ -309,7 +309,9 @@ class _Compiler:
 
 
 # Lines that add to one another instead of contradicting one another.
-_REPEATABLE = frozenset({"acl", "bind", "log", "file", "auto", "etcd", "sign", "forward", "proxy"})
+_REPEATABLE = frozenset(
+    {"acl", "bind", "log", "dnstap", "file", "auto", "etcd", "sign", "forward", "proxy"}
+)
 
 
 def _label(address: str, port: int) -> str:

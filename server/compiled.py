@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from server.compiledrules import Rule
+from server.compiledtaps import Tap
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,6 +217,7 @@ Stage = (
     | Cache
     | Loop
     | Rules
+    | Tap
     | Minimal
     | Header
     | Nsid

@@ -131,6 +131,18 @@ class CacheCounts(msgspec.Struct, frozen=True):
     denial_entries: int
 
 
+class TapCounts(msgspec.Struct, frozen=True):
+    """Copies of *dnstap* or *mirror* (`plugin`) for one target: messages that went out, messages
+    dropped because it was too slow or not there. Connections are those made so far."""
+
+    plugin: str
+    to: str
+    sent: int
+    dropped: int
+    connections: int
+    is_connected: bool
+
+
 class LoopSeen(msgspec.Struct, frozen=True):
     """How often a probe of *loop* came by."""
 
@@ -147,6 +159,7 @@ class Stats(msgspec.Struct, frozen=True):
     zones: list[ZoneState]
     forward: ForwardCounts
     caches: list[CacheCounts]
+    taps: list[TapCounts]
     loops: list[LoopSeen]
     panics: int
     log_dropped: int

@@ -22,6 +22,7 @@ from server.http import Response
 from server.metriccaches import CachePlace, caches
 from server.metricforms import buckets
 from server.metricrules import decisions
+from server.metrictaps import taps
 from server.metricupstreams import upstreams
 from server.runtime import Tally
 
@@ -78,6 +79,7 @@ class ServerCollector(Collector):
         yield from _python_plugins(snapshot.plugins)
         yield from upstreams(snapshot.stats.forward)
         yield from caches(snapshot.stats.caches, snapshot.caches)
+        yield from taps(snapshot.stats.taps)
         yield from _zones(snapshot)
 
 

@@ -1,5 +1,7 @@
 //! A query off the wire, read strictly and without a panic, whatever the octets.
 
+use std::ops::Range;
+
 use crate::name::{MAX_LABEL, MAX_NAME, NameRef};
 use crate::rdata::rtype;
 
@@ -74,7 +76,8 @@ pub struct Query<'a> {
     pub qclass: u16,
     pub edns: Option<Edns>,
     pub has_tsig: bool,
-    options: &'a [u8],
+    /// Where its EDNS options are.
+    options: Range<usize>,
 }
 
 /// Why there is no query to answer.
@@ -136,7 +139,7 @@ impl<'a> Query<'a> {
             qclass: u16_at(wire, at + 2)?,
             edns: None,
             has_tsig: false,
-            options: &[],
+            options: 0..0,
         };
         // RFC 1995 section 3: only IXFR brings a record in the authority section.
         if authorities != 0 && (query.qtype != rtype::IXFR || authorities != 1) {
@@ -165,7 +168,7 @@ impl<'a> Query<'a> {
                     return None;
                 }
                 check_options(record.rdata)?;
-                self.options = record.rdata;
+                self.options = record.end - record.rdata.len()..record.end;
                 self.edns = Some(Edns {
                     size: record.class,
                     version: (record.ttl >> 16) as u8,
@@ -207,7 +210,7 @@ impl<'a> Query<'a> {
 
     /// Whether an EDNS option with this code is there.
     pub fn has_option(&self, code: u16) -> bool {
-        let mut rest = self.options;
+        let mut rest = &self.wire[self.options.clone()];
         while let (Some(found), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) {
             if found == code {
                 return true;
@@ -215,6 +218,10 @@ impl<'a> Query<'a> {
             rest = rest.get(4 + usize::from(length)..).unwrap_or_default();
         }
         false
+    }
+
+    pub fn options_at(&self) -> Range<usize> {
+        self.options.clone()
     }
 
     pub fn dnssec_ok(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::server::cache::{Cache, Caching, Counts};
 use crate::server::chain::{Chain, Stage};
 use crate::server::config;
 use crate::server::forward::policy::MOST;
-use crate::server::forward::upstream::Registry;
+use crate::server::forward::upstream;
 use crate::server::forward::{Forward, Pool};
 use crate::server::handle::UDP_BUFFER;
 use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
@@ -17,6 +17,13 @@ use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
 use crate::server::rules::{Guard, Rules};
 use crate::server::stages::{Answer, Errors, Loop, Metrics, Python, Whoami};
+use crate::server::tap::{Tap, sink};
+
+/// What chains share, and one configuration with the next.
+pub struct Registries<'a> {
+    pub upstreams: &'a upstream::Registry,
+    pub sinks: &'a sink::Registry,
+}
 
 /// `cached`: what the chain had for a cache before. Raises "config".
 pub fn chain(
@@ -24,7 +31,7 @@ pub fn chain(
     zones: &Arc<ChainZones>,
     cached: Option<&Arc<Cache>>,
     ring: &Arc<Ring>,
-    upstreams: &Registry,
+    shared: &Registries<'_>,
 ) -> Result<Chain> {
     let mut labels = vec![String::new()];
     let mut label = |name: &str| {
@@ -63,7 +70,7 @@ pub fn chain(
                 if !(1..=MOST).contains(&forward.upstreams.len()) {
                     return Err(Error::at("config", "forward", format!("1 to {MOST} upstreams")));
                 }
-                let pool = Arc::new(Pool::new(forward, upstreams));
+                let pool = Arc::new(Pool::new(forward, shared.upstreams));
                 Box::new(Forward { label: label("forward"), pool })
             }
             config::Stage::Loop { probe } => {
@@ -74,6 +81,7 @@ pub fn chain(
             config::Stage::Rules { plugin, rules } => {
                 Box::new(Rules::new(plugin.clone(), label(plugin), guard(), rules.clone()))
             }
+            config::Stage::Tap(tap) => Box::new(Tap::new(tap, shared.sinks)?),
             config::Stage::Minimal {} => Box::new(Minimal),
             config::Stage::Header { set, clear } => {
                 if (set | clear) & !CHANGEABLE != 0 {

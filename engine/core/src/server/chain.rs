@@ -11,6 +11,7 @@ use crate::query::{Query, class, rcode};
 use crate::server::cache::Cache;
 use crate::server::handle::limit;
 use crate::server::routes::Route;
+use crate::server::tap::Tap;
 
 /// When a query came, read once for a batch of them.
 #[derive(Clone, Copy)]
@@ -26,6 +27,8 @@ pub struct Peer {
     pub client: SocketAddr,
     /// Our address, as far as it is known.
     pub local: Option<IpAddr>,
+    /// Ours.
+    pub port: u16,
     /// Over TCP or its kin.
     pub stream: bool,
 }
@@ -96,6 +99,9 @@ pub trait Stage: Send + Sync {
         false
     }
 
+    /// Look at a query that gets no reply; of stages that have a `sent` hook.
+    fn dropped(&self, _exchange: &Exchange<'_>) {}
+
     /// Who answers, when it is this stage: an index into the chain's labels.
     fn label(&self) -> usize {
         0
@@ -108,6 +114,11 @@ pub trait Stage: Send + Sync {
 
     /// Only of a stage of rules.
     fn rules(&self) -> Option<&crate::server::rules::Rules> {
+        None
+    }
+
+    /// Only of a stage that copies.
+    fn tap(&self) -> Option<&Tap> {
         None
     }
 
@@ -143,6 +154,8 @@ pub struct Chain {
     pub any_class: bool,
     leaving: Vec<usize>,
     sending: Vec<usize>,
+    /// Of those that copy what upstreams are asked.
+    following: Vec<usize>,
 }
 
 impl Default for Chain {
@@ -155,6 +168,8 @@ impl Chain {
     pub fn new(id: String, view: String, stages: Vec<Box<dyn Stage>>, labels: Vec<String>) -> Self {
         let leaving = (0..stages.len()).filter(|&index| stages[index].has_leave()).collect();
         let sending = (0..stages.len()).filter(|&index| stages[index].has_sent()).collect();
+        let follows = |stage: &dyn Stage| stage.tap().is_some_and(Tap::follows_upstreams);
+        let following = (0..stages.len()).filter(|&index| follows(&*stages[index])).collect();
         Self {
             id,
             view,
@@ -168,6 +183,7 @@ impl Chain {
             any_class: false,
             leaving,
             sending,
+            following,
         }
     }
 
@@ -216,6 +232,17 @@ impl Chain {
             self.stages[index].sent(exchange, reply);
         }
     }
+
+    /// Instead of `sent`, where nothing is.
+    pub fn dropped(&self, exchange: &Exchange<'_>) {
+        for &index in &self.sending {
+            self.stages[index].dropped(exchange);
+        }
+    }
+
+    pub fn followers(&self) -> impl Iterator<Item = &Tap> {
+        self.following.iter().filter_map(|&index| self.stages[index].tap())
+    }
 }
 
 #[cfg(test)]
@@ -248,7 +275,8 @@ mod tests {
         let wire = b"\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01";
         let query = Query::parse(wire).ok().unwrap();
         let route = Route::for_tests();
-        let peer = Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, stream: false };
+        let peer =
+            Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, port: 53, stream: false };
         let clock = Clock { received: Instant::now(), wall: 0 };
         let exchange = Exchange::new(&query, peer, clock, &route, 0);
         let mut reply = vec![];

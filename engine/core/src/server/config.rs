@@ -8,6 +8,7 @@ use crate::answer::UDP_SIZE;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::server::rules::config::{Octets, Rule};
+use crate::server::tap::config::Tap;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +97,7 @@ pub enum Stage {
         plugin: String,
         rules: Vec<Rule>,
     },
+    Tap(Tap),
     Minimal {},
     Header {
         set: u16,

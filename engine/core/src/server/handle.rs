@@ -82,7 +82,10 @@ fn attempt(
     let (mut length, by) = match chain.run(0, &mut exchange, out) {
         Run::Reply(length, by) => (length, by),
         Run::Parked(index) => return Handled::Parked(route.clone(), index),
-        Run::Dropped => return Handled::Silence,
+        Run::Dropped => {
+            chain.dropped(&exchange);
+            return Handled::Silence;
+        }
     };
     if chain.has_leave(0, by, &exchange) {
         let mut reply = out[..length].to_vec();

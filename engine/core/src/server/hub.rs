@@ -321,7 +321,12 @@ mod tests {
             let chain = Arc::new(Chain::new(String::new(), String::new(), stages, vec![]));
             let held = Held {
                 packet: b"\0\0\0\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01"[..].into(),
-                peer: Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, stream: false },
+                peer: Peer {
+                    client: "127.0.0.1:1".parse().unwrap(),
+                    local: None,
+                    port: 53,
+                    stream: false,
+                },
                 clock: Clock { received: Instant::now(), wall: 0 },
                 route: Arc::new(Route { chain, ..Route::for_tests() }),
                 stage: 0,

@@ -13,6 +13,7 @@ use crate::rdata::rtype;
 use crate::server::cache::CacheStats;
 use crate::server::forward::upstream::ForwardStats;
 use crate::server::rules::config::Mark;
+use crate::server::tap::sink::TapStats;
 
 const TYPES: [(u16, &str); 22] = [
     (rtype::A, "A"),
@@ -362,6 +363,7 @@ pub struct Stats {
     pub zones: Vec<ZoneState>,
     pub forward: ForwardStats,
     pub caches: Vec<CacheStats>,
+    pub taps: Vec<TapStats>,
     pub loops: Vec<LoopSeen>,
     pub panics: u64,
     pub log_dropped: u64,

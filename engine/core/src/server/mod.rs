@@ -5,6 +5,7 @@ pub mod cache;
 mod callers;
 pub mod chain;
 pub mod config;
+mod format;
 pub mod forward;
 mod handle;
 mod hooks;
@@ -19,6 +20,7 @@ mod routes;
 pub mod rules;
 mod sockets;
 mod stages;
+pub mod tap;
 mod tcp;
 pub mod udp;
 mod wake;
@@ -76,6 +78,7 @@ struct Bound {
     shared: Arc<Shared>,
     registry: Registry,
     upstreams: forward::upstream::Registry,
+    sinks: tap::sink::Registry,
     zones: HashMap<String, Arc<ChainZones>>,
     caches: HashMap<String, Arc<cache::Cache>>,
     threads: usize,
@@ -139,6 +142,7 @@ impl Server {
             }),
             registry: Registry::new(threads),
             upstreams: forward::upstream::Registry::default(),
+            sinks: tap::sink::Registry::default(),
             zones: HashMap::new(),
             caches: HashMap::new(),
             threads,
@@ -160,6 +164,7 @@ impl Server {
         let mut running = bound.spawn().map_err(|error| {
             Error::new("io", format!("the query threads could not be started: {error}"))
         })?;
+        bound.open_sinks(&self.ring)?;
         running.listen(&bound.shared)?;
         inner.running = Some(running);
         Ok(())
@@ -176,7 +181,10 @@ impl Server {
         let plan = bound.plan(&config, &self.ring)?;
         bound.follow(plan);
         match &mut inner.running {
-            Some(running) => running.listen(&bound.shared),
+            Some(running) => {
+                bound.open_sinks(&self.ring)?;
+                running.listen(&bound.shared)
+            }
             None => Ok(()),
         }
     }
@@ -234,6 +242,7 @@ impl Server {
             zones: bound.map(Bound::zone_states).unwrap_or_default(),
             forward: bound.map(|bound| bound.upstreams.stats()).unwrap_or_default(),
             caches: bound.map(Bound::cache_stats).unwrap_or_default(),
+            taps: bound.map(|bound| bound.sinks.stats()).unwrap_or_default(),
             loops: bound.map(Bound::loops_seen).unwrap_or_default(),
             panics: bound.map_or(0, |bound| bound.shared.panics.load(Ordering::Relaxed)),
             log_dropped: self.ring.dropped(),
@@ -275,6 +284,7 @@ impl Server {
         }
         self.hub.close();
         if let Some(bound) = bound {
+            bound.sinks.close();
             bound.shared.state.store(Arc::default());
         }
     }
@@ -292,10 +302,11 @@ impl Bound {
     fn plan(&self, config: &Config, ring: &Arc<Ring>) -> Result<Plan> {
         let (mut zones, mut caches) = (HashMap::new(), HashMap::new());
         let mut chains = HashMap::new();
+        let shared = build::Registries { upstreams: &self.upstreams, sinks: &self.sinks };
         for chain in &config.chains {
             let held = self.zones.get(&chain.id).cloned().unwrap_or_default();
             let cached = self.caches.get(&chain.id);
-            let built = build::chain(chain, &held, cached, ring, &self.upstreams)?;
+            let built = build::chain(chain, &held, cached, ring, &shared)?;
             caches.extend(built.cache.clone().map(|cache| (chain.id.clone(), cache)));
             chains.insert(&*chain.id, Arc::new(built));
             zones.insert(chain.id.clone(), held);
@@ -327,6 +338,12 @@ impl Bound {
     fn follow(&mut self, plan: Plan) {
         self.shared.state.store(Arc::new(plan.state));
         (self.zones, self.caches) = (plan.zones, plan.caches);
+    }
+
+    fn open_sinks(&self, ring: &Arc<Ring>) -> Result<()> {
+        self.sinks.start(ring).map_err(|error| {
+            Error::new("io", format!("a thread for copies could not be started: {error}"))
+        })
     }
 
     fn loops_seen(&self) -> Vec<LoopSeen> {

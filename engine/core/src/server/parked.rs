@@ -14,6 +14,7 @@ use crate::server::handle::fit;
 use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
 use crate::server::stages::Python;
+use crate::server::tap::Tap;
 
 /// Sends a reply to the client it belongs to.
 pub trait Respond: Send {
@@ -29,15 +30,6 @@ pub enum Back {
     Outer(Arc<Parked>),
     /// The stage with this index, which wants to see the reply go by.
     Stage(usize),
-}
-
-impl Back {
-    /// There will be no reply.
-    fn let_go(self) {
-        if let Self::Outer(outer) = self {
-            outer.hear(None);
-        }
-    }
 }
 
 /// What an earlier stage hears of its query's fate further on.
@@ -96,6 +88,11 @@ impl Parked {
     /// The stage that it is parked for, if that takes queries to upstreams.
     pub fn forward(&self) -> Option<&Forward> {
         self.route.chain.stages.get(self.stage)?.forward()
+    }
+
+    /// The stages that copy what upstreams are asked.
+    pub fn followers(&self) -> impl Iterator<Item = &Tap> {
+        self.route.chain.followers()
     }
 
     /// Whether one of the stages right behind, which take queries to upstreams too, takes `query`.
@@ -180,7 +177,7 @@ impl Parked {
     /// Answer nothing.
     pub fn drop_query(&self) {
         if let Some(back) = self.take_back() {
-            back.let_go();
+            self.let_go(back);
         }
     }
 
@@ -214,7 +211,20 @@ impl Parked {
         match self.run_on() {
             Further::Reply(reply) => self.deliver(back, &reply, None),
             Further::Parked(stage) => self.park_further(stage, back),
-            Further::Dropped => back.let_go(),
+            Further::Dropped => self.let_go(back),
+        }
+    }
+
+    /// There will be no reply.
+    fn let_go(&self, back: Back) {
+        match back {
+            Back::Outer(outer) => outer.hear(None),
+            Back::Client(_) => {
+                if let Some(query) = self.query() {
+                    self.route.chain.dropped(&self.exchange(&query, None));
+                }
+            }
+            Back::Stage(_) => {}
         }
     }
 

@@ -109,7 +109,8 @@ async fn read(
         let Ok(turn) = timeout(patience, in_flight.clone().acquire_owned()).await? else { break };
         let state = shared.state.load_full();
         let Some(listener) = state.listeners.iter().find(|l| l.door == visit.door) else { break };
-        let peer = Peer { client: visit.client, local: visit.local, stream: true };
+        let peer =
+            Peer { client: visit.client, local: visit.local, port: visit.door.1, stream: true };
         let clock = clock();
         let shard = shared.stream_shard;
         let handled = handle(listener, &packet, peer, clock, shard, &shared.panics, &mut out);

@@ -362,7 +362,7 @@ impl Worker {
             let taken = batch.turn(socket.as_raw_fd(), wildcard, |packet, back, out| {
                 let client = back.client()?;
                 let local = if wildcard { back.local() } else { Some(listener.door.0) };
-                let peer = Peer { client, local, stream: false };
+                let peer = Peer { client, local, port: listener.door.1, stream: false };
                 match handle(listener, packet, peer, clock, self.index, panics, out) {
                     Handled::Reply(length) => Some(length),
                     Handled::Silence => None,

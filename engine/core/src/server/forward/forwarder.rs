@@ -344,6 +344,7 @@ impl Forwarder {
 
     /// A reply that is one.
     pub(super) fn finish(&mut self, index: u32, mut job: Box<Job>, reply: &Reply<'_>) {
+        job.tell(Some(reply.wire()));
         let code = reply.rcode();
         job.target().took(code, job.attempt_began.elapsed());
         if job.pool.failover.contains(&code) && job.failovers + 1 < job.order.count() {
@@ -368,6 +369,7 @@ impl Forwarder {
         if job.is_probe() {
             return self.probe_failed(index, job);
         }
+        job.tell(None);
         job.link = Link::None;
         self.probe(&job);
         self.again(index, job);

@@ -10,6 +10,7 @@ use crate::server::forward::policy::Order;
 use crate::server::forward::upstream::{Probing, Upstream};
 use crate::server::forward::{Pool, Ticket};
 use crate::server::parked::Handle;
+use crate::server::tap::Forwarded;
 
 /// Whoever waits for the reply; all of them asked the same. Let go of, they get SERVFAIL.
 pub type Clients = Vec<(Handle, Ticket)>;
@@ -81,6 +82,21 @@ impl Job {
 
     pub fn is_probe(&self) -> bool {
         self.probing.is_some()
+    }
+
+    /// For those who follow what upstreams are asked.
+    pub fn tell(&self, reply: Option<&[u8]>) {
+        let Some((handle, _)) = self.clients.first() else { return };
+        for tap in handle.0.followers() {
+            tap.forwarded(&Forwarded {
+                client: Some(handle.0.peer().client),
+                upstream: self.target().address,
+                stream: self.by_stream,
+                since: self.attempt_began,
+                query: self.asked.wire(),
+                reply,
+            });
+        }
     }
 
     pub fn target(&self) -> &Arc<Upstream> {

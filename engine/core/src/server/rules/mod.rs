@@ -3,7 +3,7 @@
 //! *acl*, *any*, *chaos*, *hosts* and *local* are rules; which, their Python modules say.
 
 pub mod config;
-mod networks;
+pub mod networks;
 mod program;
 
 use std::sync::Arc;

@@ -135,7 +135,7 @@ mod tests {
         let wire = question(name, qtype);
         let query = Query::parse(&wire).ok().unwrap();
         let client = format!("{client}:53").parse().unwrap();
-        let peer = Peer { client, local: None, stream: false };
+        let peer = Peer { client, local: None, port: 53, stream: false };
         program.find(&query, &peer).map(|rule| match &rule.config.action {
             config::Action::Reply(reply) => reply.rcode,
             _ => 99,
