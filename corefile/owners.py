@@ -21,6 +21,7 @@ OWNER: Mapping[str, Owner] = {
     "errors": "server",
     "log": "server",
     "dnstap": "server",
+    "mirror": "server",
     "whoami": "server",
     "acl": "server",
     "any": "server",

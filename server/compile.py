@@ -310,7 +310,10 @@ class _Compiler:
 
 # Lines that add to one another instead of contradicting one another.
 _REPEATABLE = frozenset(
-    {"acl", "bind", "log", "dnstap", "file", "auto", "etcd", "sign", "forward", "proxy"}
+    {
+        *("acl", "bind", "log", "dnstap", "mirror"),
+        *("file", "auto", "etcd", "sign", "forward", "proxy"),
+    }
 )
 
 

@@ -37,7 +37,32 @@ class Dnstap(msgspec.Struct, frozen=True, kw_only=True, tag_field="to", tag="dns
     write_buffer: int = 0
 
 
-Target = Dnstap
+class Rotated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file; `answers`: with the replies. When it would be longer than `most_octets` it is renamed
+    to PATH.1 and so on, of which `keep` are kept; 0: never."""
+
+    path: str
+    answers: bool
+    most_octets: int = 0
+    keep: int = 0
+
+
+class Json(Rotated, frozen=True, kw_only=True, tag_field="to", tag="json"):
+    """A line of JSON for each copy."""
+
+
+class Pcap(Rotated, frozen=True, kw_only=True, tag_field="to", tag="pcap"):
+    """A packet for each query and each reply."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, tag_field="to", tag="server"):
+    """Another server, whose answers over UDP are compared with ours."""
+
+    address: str
+    port: int
+
+
+Target = Dnstap | Json | Pcap | Server
 
 
 class Prefix(msgspec.Struct, frozen=True, kw_only=True, tag_field="by", tag="prefix"):

@@ -133,7 +133,9 @@ class CacheCounts(msgspec.Struct, frozen=True):
 
 class TapCounts(msgspec.Struct, frozen=True):
     """Copies of *dnstap* or *mirror* (`plugin`) for one target: messages that went out, messages
-    dropped because it was too slow or not there. Connections are those made so far."""
+    dropped because it was too slow or not there. Connections are those made so far. `compared`: how
+    the answers of another server were: "same", "rcode" or "answer" (which differed), "truncated",
+    "malformed", "silence"."""
 
     plugin: str
     to: str
@@ -141,6 +143,7 @@ class TapCounts(msgspec.Struct, frozen=True):
     dropped: int
     connections: int
     is_connected: bool
+    compared: dict[str, int]
 
 
 class LoopSeen(msgspec.Struct, frozen=True):

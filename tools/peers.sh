@@ -6,7 +6,7 @@ set -eu
 
 packages="unbound bind9 bind9-utils bind9-dnsutils knot knot-dnsutils knot-dnssecutils nsd
 ldnsutils dnsperf pdns-server pdns-backend-sqlite3 libnet-epp-perl etcd-server
-etcd-client fstrm-bin dnstap-ldns"
+etcd-client fstrm-bin dnstap-ldns tcpdump"
 
 missing=
 for package in $packages; do

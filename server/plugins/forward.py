@@ -31,7 +31,7 @@ _OPTIONS = (
 _REPEATED = ("except", "next", "failover")
 _POLICIES = ("random", "round_robin", "sequential")
 _LONGEST = 86400.0
-_RCODES = {
+RCODES = {
     "NOERROR": 0,
     "FORMERR": 1,
     "SERVFAIL": 2,
@@ -143,11 +143,11 @@ def _word(directive: Directive, name: str, known: tuple[str, ...], default: str)
 
 
 def _rcodes(directive: Directive, name: str) -> tuple[int, ...]:
-    known = tuple(code for code in _RCODES if name == "next" or code != "NOERROR")
+    known = tuple(code for code in RCODES if name == "next" or code != "NOERROR")
     found = []
     for line in directive.options(name):
         plain(line, 1, None, f"{name} RCODE…")
-        found += [_RCODES[choice(token, known)] for token in line.args]
+        found += [RCODES[choice(token, known)] for token in line.args]
     return tuple(dict.fromkeys(found))
 
 

@@ -1,5 +1,6 @@
 //! Text with replacements for what a query and its reply have: CoreDNS's.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -106,12 +107,7 @@ fn write_field(
     match field {
         Field::Type => line.write_str(&type_name(query.qtype)),
         Field::Name => write!(line, "{}", NameRef::from_valid(query.name_as_sent())),
-        Field::Class => match query.qclass {
-            class::IN => line.write_str("IN"),
-            3 => line.write_str("CH"),
-            255 => line.write_str("ANY"),
-            other => write!(line, "CLASS{other}"),
-        },
+        Field::Class => line.write_str(&class_name(query.qclass)),
         Field::Proto => line.write_str(if peer.stream { "tcp" } else { "udp" }),
         Field::Remote => write_address(Some(peer.client.ip()), line),
         Field::Port => write!(line, "{}", peer.client.port()),
@@ -137,6 +133,23 @@ fn write_address(address: Option<IpAddr>, line: &mut String) -> std::fmt::Result
         Some(IpAddr::V6(v6)) => write!(line, "[{v6}]"),
         None => line.write_char('-'),
     }
+}
+
+pub fn class_name(number: u16) -> Cow<'static, str> {
+    match number {
+        class::IN => "IN".into(),
+        3 => "CH".into(),
+        class::ANY => "ANY".into(),
+        other => format!("CLASS{other}").into(),
+    }
+}
+
+/// Comma-separated.
+pub fn flag_names(flags: u16) -> String {
+    let mut names = String::new();
+    // Writing to a String never fails.
+    let _ = write_flags(flags, &mut names);
+    names
 }
 
 fn write_flags(flags: u16, line: &mut String) -> std::fmt::Result {

@@ -1,5 +1,7 @@
 //! Copies as Python asks for them: the engine's side of server/compiledtaps.py.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde::Deserialize;
 
 use crate::server::config::{Network, Origin};
@@ -44,6 +46,9 @@ pub struct Sink {
 #[serde(tag = "to", rename_all = "lowercase")]
 pub enum Target {
     Dnstap(Dnstap),
+    Json(File),
+    Pcap(File),
+    Server(Server),
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -59,6 +64,27 @@ pub struct Dnstap {
     /// Octets that the kernel keeps for the receiver; 0 for its own choice.
     #[serde(default)]
     pub write_buffer: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub path: String,
+    /// With the replies.
+    pub answers: bool,
+    /// When it is rotated, and how many of the old ones are kept; 0: never.
+    #[serde(default)]
+    pub most_octets: u64,
+    #[serde(default)]
+    pub keep: u32,
+}
+
+/// Whose answers are compared with ours.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub address: IpAddr,
+    pub port: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -91,6 +117,8 @@ impl Target {
                 Endpoint::Unix { path } => format!("unix://{path}"),
                 Endpoint::Tcp { place } => format!("tcp://{place}"),
             },
+            Self::Json(file) | Self::Pcap(file) => file.path.clone(),
+            Self::Server(server) => SocketAddr::new(server.address, server.port).to_string(),
         }
     }
 
@@ -98,6 +126,10 @@ impl Target {
     pub fn weight(&self, between: Between, is_answered: bool) -> u64 {
         match self {
             Self::Dnstap(dnstap) => dnstap.count(between, is_answered),
+            _ if between == Between::Upstream => 0,
+            Self::Json(_) => 1,
+            Self::Pcap(file) => 1 + u64::from(file.answers && is_answered),
+            Self::Server(_) => u64::from(is_answered),
         }
     }
 
@@ -105,6 +137,8 @@ impl Target {
     pub fn octets(&self) -> (bool, bool) {
         match self {
             Self::Dnstap(dnstap) => (dnstap.full, dnstap.full),
+            Self::Json(file) | Self::Pcap(file) => (true, file.answers),
+            Self::Server(_) => (true, true),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The thread that gives copies away, for as long as its queue is there.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use crate::server::parked::locked;
 use crate::server::ring::{Ring, level};
 use crate::server::tap::anonymous::Veil;
+use crate::server::tap::compare::Outcome;
 use crate::server::tap::config::Target;
 use crate::server::tap::queue::Queue;
 use crate::server::tap::seen::Seen;
@@ -20,6 +23,23 @@ pub struct Counts {
     pub lost: AtomicU64,
     pub connections: AtomicU64,
     pub is_connected: AtomicBool,
+    /// Where queries of ours come from, and its port; 0 without.
+    own: Mutex<Option<SocketAddr>>,
+    own_port: AtomicU16,
+    /// In the order of `Outcome::ALL`.
+    pub outcomes: [AtomicU64; Outcome::ALL.len()],
+}
+
+impl Counts {
+    /// Whether a query is one that we send ourselves.
+    pub fn is_own(&self, client: SocketAddr) -> bool {
+        client.port() == self.own_port.load(Ordering::Relaxed) && *locked(&self.own) == Some(client)
+    }
+
+    pub fn set_own(&self, own: SocketAddr) {
+        *locked(&self.own) = Some(own);
+        self.own_port.store(own.port(), Ordering::Relaxed);
+    }
 }
 
 /// What a thread works with.
@@ -38,6 +58,17 @@ impl Work {
 
     pub fn sent(&self, messages: u64) {
         self.counts.sent.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub fn compared(&self, outcome: Outcome) {
+        let place = Outcome::ALL.iter().zip(&self.counts.outcomes);
+        for (_, count) in place.filter(|((one, _), _)| *one == outcome) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn connected(&self, is_connected: bool) {
+        self.counts.is_connected.store(is_connected, Ordering::Relaxed);
     }
 
     pub fn lost(&self, messages: u64) {

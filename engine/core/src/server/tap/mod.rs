@@ -4,14 +4,20 @@
 //! gives it away. Where there is no room it is dropped and counted: no answer ever waits.
 
 mod anonymous;
+mod compare;
 pub mod config;
 mod dnstap;
 mod drain;
+mod files;
 mod framed;
 mod frames;
+mod lines;
+mod pcap;
 mod queue;
 mod seen;
+mod shadow;
 pub mod sink;
+mod written;
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -86,10 +92,10 @@ impl Tap {
     fn copy(&self, exchange: &Exchange<'_>, reply: &[u8]) {
         let is_answered = !reply.is_empty();
         let weight = self.weight(Between::Client, is_answered);
-        if weight == 0 || !self.wants(exchange, reply) {
+        let peer = &exchange.peer;
+        if weight == 0 || self.sink.is_own(peer.client) || !self.wants(exchange, reply) {
             return;
         }
-        let peer = &exchange.peer;
         let server = peer.local.map(|address| SocketAddr::new(address, peer.port));
         let ago = exchange.clock.received.elapsed();
         let there = [Some(peer.client), server];

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
@@ -13,10 +14,14 @@ use serde::Serialize;
 use crate::server::parked::locked;
 use crate::server::ring::Ring;
 use crate::server::tap::anonymous::Veil;
+use crate::server::tap::compare::Outcome;
 use crate::server::tap::config::{self, Target};
 use crate::server::tap::drain::{Counts, Drain, Work, run};
 use crate::server::tap::framed::Framed;
 use crate::server::tap::queue::Queue;
+use crate::server::tap::shadow::Shadow;
+use crate::server::tap::written::Written;
+use crate::server::tap::{lines, pcap};
 
 /// How long closing waits for all threads together.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,6 +32,14 @@ pub struct Sink {
     pub queue: Arc<Queue>,
     counts: Arc<Tally>,
     is_started: AtomicBool,
+}
+
+impl Sink {
+    /// Whether a query is one that the sink itself sent, which came back: a copy of it would come
+    /// back too, without end.
+    pub fn is_own(&self, client: SocketAddr) -> bool {
+        self.counts.counts.is_own(client)
+    }
 }
 
 impl Drop for Sink {
@@ -76,6 +89,7 @@ pub struct TapStats {
     dropped: u64,
     connections: u64,
     is_connected: bool,
+    compared: BTreeMap<&'static str, u64>,
 }
 
 impl Registry {
@@ -112,6 +126,11 @@ impl Registry {
             };
             let mut drain: Box<dyn Drain> = match &sink.config.target {
                 Target::Dnstap(dnstap) => Box::new(Framed::new(dnstap)),
+                Target::Json(file) => Box::new(Written::new(file, vec![], lines::encode)),
+                Target::Pcap(file) => Box::new(Written::new(file, pcap::head(), pcap::encode)),
+                Target::Server(server) => {
+                    Box::new(Shadow::new(SocketAddr::new(server.address, server.port)))
+                }
             };
             let veil = sink.config.anonymous.as_ref().map(Veil::new);
             let thread = thread::Builder::new().name("zoneward-tap".into());
@@ -129,6 +148,12 @@ impl Registry {
             dropped: tally.dropped(),
             connections: tally.counts.connections.load(Ordering::Relaxed),
             is_connected: tally.counts.is_connected.load(Ordering::Relaxed),
+            compared: Outcome::ALL
+                .iter()
+                .zip(&tally.counts.outcomes)
+                .map(|((_, name), count)| (*name, count.load(Ordering::Relaxed)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
         });
         stats.collect()
     }
