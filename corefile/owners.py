@@ -38,6 +38,7 @@ OWNER: Mapping[str, Owner] = {
     "nsid": "server",
     "root": "server",
     "timeouts": "server",
+    "firewall": "server",
     "cache": "server",
     "loop": "server",
     "forward": "server",

@@ -371,6 +371,11 @@ class Server:
     def refill(self, chain: str, plugin: str, rules: bytes) -> None:
         """Put others in the place of the rules that `plugin` has in a chain: a JSON array of
         server/compiledrules.py's Rule. Raises EngineError "config"."""
+    def fill_list(self, list: str, text: bytes) -> tuple[int, int]:
+        """Put a list of names in the place of the one that rules call `list`, which is empty until
+        then; before `bind`, or while queries come. A line is a name, "*.name" for all below it,
+        ".name" for both, a line of a hosts file, or "||name^". Gives how many names there are, and
+        how many lines could not be read. Raises EngineError "size"."""
     def plugin_fd(self) -> int:
         """An eventfd that is readable when `take` has something."""
     def take(self) -> list[ParkedQuery]:

@@ -311,7 +311,7 @@ class _Compiler:
 # Lines that add to one another instead of contradicting one another.
 _REPEATABLE = frozenset(
     {
-        *("acl", "bind", "log", "dnstap", "mirror"),
+        *("acl", "firewall", "bind", "log", "dnstap", "mirror"),
         *("file", "auto", "etcd", "sign", "forward", "proxy"),
     }
 )

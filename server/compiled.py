@@ -164,8 +164,9 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="loo
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rules"):
-    """*acl*, *any*, *chaos*, *hosts*, *local*: the first of `rules` that fits decides. `plugin` is
-    the label of what they answer, and the name by which `engine.Server.refill` finds them."""
+    """*acl*, *any*, *chaos*, *firewall*, *hosts*, *local*: the first of `rules` that fits
+    decides. `plugin` is the label of what they answer, and the name by which
+    `engine.Server.refill` finds them."""
 
     plugin: str
     rules: tuple[Rule, ...]

@@ -20,6 +20,7 @@ class Type(IntEnum):
 
     A = 1
     NS = 2
+    CNAME = 5
     SOA = 6
     PTR = 12
     HINFO = 13
@@ -53,6 +54,21 @@ class Truncate(msgspec.Struct, frozen=True, tag_field="do", tag="truncate"):
     """An empty reply with TC: the client comes back over TCP, where the rule means Pass."""
 
 
+class Note(msgspec.Struct, frozen=True, tag_field="do", tag="note"):
+    """Counted and logged, nothing else: the rules that follow are looked at."""
+
+
+class Alias(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="alias", omit_defaults=True
+):
+    """A CNAME record to `target`, and behind it what the stages behind answer for that name; on
+    the way back from them, the record alone."""
+
+    target: str
+    ttl: int
+    extended: int | None = None
+
+
 class Reply(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="reply", omit_defaults=True
 ):
@@ -68,15 +84,39 @@ class Reply(
     authority: tuple[Record, ...] = ()
 
 
+class NameList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A list by the name under which `engine.Server.fill_list` fills it; with `below`, its names
+    mean all below them too."""
+
+    list: str
+    below: bool = False
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """Queries a second, and how many may come at once, of clients whose addresses have the same
+    first `v4` or `v6` bits."""
+
+    per_second: int
+    burst: int
+    v4: int
+    v6: int
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A rule fits when all fit that it says: `classes`, `types`, `networks` (CIDR text, of the
     client) and `transports`, each for any when empty; and one of the names, where it has some:
     `names` as they are, `below` those and all below them, `first` the leftmost label of names
-    that have several.
+    that have several, `lists` those in one of them.
+
+    A rule with a `rate` fits queries that exceed it; those within it are counted and go to the
+    next rule. A rule with `answers` (CIDR text) is looked at on the way back, if no rule before
+    it has let the query go on: it fits when an address of the answer is in one of them.
 
     `signed` is what is done in zones that are signed here, and in those that have not arrived:
     "same" for an action that forges nothing, "pass" as if the stage were not there, "refuse"
-    REFUSED with the action's extended error. `mark` is what the decision is counted as."""
+    REFUSED with the action's extended error. `mark` is what the decision is counted as, `label`
+    the name of a counter of its own. With `log` there is a line for each decision. A `dry` rule
+    is counted and logged, and the rules that follow are looked at."""
 
     classes: tuple[int, ...] = ()
     types: tuple[int, ...] = ()
@@ -85,9 +125,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     names: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
-    action: Pass | Drop | Truncate | Reply
+    lists: tuple[NameList, ...] = ()
+    rate: Rate | None = None
+    answers: tuple[str, ...] = ()
+    action: Pass | Drop | Truncate | Note | Reply | Alias
     signed: Literal["same", "pass", "refuse"] = "same"
     mark: Mark | None = None
+    label: str | None = None
+    log: bool = False
+    dry: bool = False
 
 
 def encode(rules: tuple[Rule, ...]) -> bytes:

@@ -153,6 +153,19 @@ class LoopSeen(msgspec.Struct, frozen=True):
     seen: int
 
 
+class RuleHits(msgspec.Struct, frozen=True):
+    """How often a rule decided: a line of *firewall*, or what a feed of *rpz* says. `trigger` and
+    `action` are a feed's. With `dry`, it was not done."""
+
+    chain: str
+    plugin: str
+    rule: str
+    trigger: str
+    action: str
+    dry: bool
+    count: int
+
+
 class Stats(msgspec.Struct, frozen=True):
     """What `engine.Server.stats` gives, as JSON. Histograms have the bounds `DURATION_BUCKETS`
     and `SIZE_BUCKETS`. Counters never go back, also over `configure`."""
@@ -164,6 +177,7 @@ class Stats(msgspec.Struct, frozen=True):
     caches: list[CacheCounts]
     taps: list[TapCounts]
     loops: list[LoopSeen]
+    hits: list[RuleHits]
     panics: int
     log_dropped: int
 

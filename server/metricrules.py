@@ -1,10 +1,10 @@
-"""What *prometheus* shows of decisions by rules: *acl*, *local*."""
+"""What *prometheus* shows of decisions by rules: *acl*, *firewall*, *local*."""
 
 from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, Metric
 
-from server.counters import Series
+from server.counters import RuleHits, Series
 
 _ACL = {
     "allowed": "Queries that acl let through.",
@@ -29,3 +29,18 @@ def decisions(series: Sequence[Series]) -> Iterator[Metric]:
         "Queries for names that begin with localhost.",
         value=sum(one.marks.get("localhost", 0) for one in series),
     )
+
+
+def hits(all_hits: Sequence[RuleHits]) -> Iterator[Metric]:
+    """Of each line of *firewall*. `block` is the server
+    block's id; a dry hit changed nothing."""
+    lines = CounterMetricFamily(
+        "zoneward_firewall_hits",
+        "Queries that a line of firewall fitted.",
+        labels=("block", "line", "dry"),
+    )
+    for one in all_hits:
+        dry = str(one.dry).lower()
+        if one.plugin == "firewall":
+            lines.add_metric((one.chain, one.rule, dry), one.count)
+    yield lines

@@ -21,7 +21,7 @@ from server.counters import DURATION_BUCKETS, SIZE_BUCKETS, Series, Stats
 from server.http import Response
 from server.metriccaches import CachePlace, caches
 from server.metricforms import buckets
-from server.metricrules import decisions
+from server.metricrules import decisions, hits
 from server.metrictaps import taps
 from server.metricupstreams import upstreams
 from server.runtime import Tally
@@ -75,6 +75,7 @@ class ServerCollector(Collector):
         snapshot = self._take()
         yield from _queries(snapshot.stats.series)
         yield from decisions(snapshot.stats.series)
+        yield from hits(snapshot.stats.hits)
         yield from _process(snapshot)
         yield from _python_plugins(snapshot.plugins)
         yield from upstreams(snapshot.stats.forward)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import attrs
 
+import engine
 from corefile.arguments import Endpoint
 from corefile.directive import Block, Directive
 from corefile.place import CorefileWarning
 from server.compiled import Answer, Stage
-from server.compiledrules import Rule
 
 
 @attrs.frozen
@@ -49,21 +49,26 @@ class Consolidation:
     level: int
 
 
+FileState = tuple[int, int, int]
+
+
 @attrs.frozen
 class Refill:
-    """Rules of a plugin in a chain that are read from a file again when that changes; looked at
-    `every` so many seconds. `seen` is the file's state when they were read first."""
+    """What the engine has of a file, put there again when the file changes; looked at `every` so
+    many seconds, with 0 never. `name` is of what is put; two that have the same are one. What is
+    `early` has to be there before the first query; of the rest, `seen` is the file's state when
+    the configuration was made of it."""
 
-    chain: str
-    plugin: str
+    name: str
     path: Path
     every: float
-    seen: tuple[int, int, int] | None
-    read: Callable[[], tuple[Rule, ...]]
-    """Raises OSError."""
+    put: Callable[[engine.Server], str]
+    """Gives what is told of it. Raises OSError or EngineError."""
+    seen: FileState | None = None
+    early: bool = False
 
     @staticmethod
-    def state(path: Path) -> tuple[int, int, int] | None:
+    def state(path: Path) -> FileState | None:
         """What changes when a file does; None where there is none."""
         try:
             found = path.stat()

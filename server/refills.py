@@ -1,30 +1,36 @@
-"""Rules that follow a file: looked at now and then, and put into the engine when it changes."""
+"""What the engine has of files: put there at first, and again when a file changes."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from server.compiledrules import encode
-from server.parts import Refill
+import engine
+from server.parts import FileState, Refill
 
 _log = logging.getLogger("zoneward.server")
 
-Put = Callable[[str, str, bytes], None]
-
 
 class Refills:
-    """`put` is `engine.Server.refill`. A file that can't be read, or is not there any more,
-    changes nothing."""
+    """A file that can't be read, or is not there any more, changes nothing."""
 
-    def __init__(self, put: Put) -> None:
-        self._put = put
+    def __init__(self, server: engine.Server) -> None:
+        self._server = server
         self._tasks: list[asyncio.Task[None]] = []
         self._refilling = asyncio.Lock()
+        self._put: dict[str, FileState | None] = {}
+
+    def begin(self, refills: Sequence[Refill]) -> None:
+        """Put what has to be there before the first query, and is not yet. Blocks."""
+        for refill in refills:
+            now = Refill.state(refill.path)
+            if refill.early and (now is None or self._put.get(refill.name) != now):
+                self._try(refill, now)
 
     async def follow(self, refills: Sequence[Refill]) -> None:
         """These, and no longer those before."""
         await self.stop()
-        self._tasks = [asyncio.create_task(self._watch(one)) for one in refills]
+        once = {refill.name: refill for refill in refills if refill.every}
+        self._tasks = [asyncio.create_task(self._watch(one)) for one in once.values()]
 
     async def stop(self) -> None:
         """None is put any more. One under way is waited for: its thread can't be cancelled."""
@@ -35,20 +41,20 @@ class Refills:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, refill: Refill) -> None:
-        seen = refill.seen
+        if not refill.early:
+            self._put[refill.name] = refill.seen
         while True:
             await asyncio.sleep(refill.every)
             now = await asyncio.to_thread(Refill.state, refill.path)
-            if now in (seen, None):
-                continue
-            try:
+            if now not in (self._put.get(refill.name), None):
                 async with self._refilling:
-                    await asyncio.to_thread(self._refill, refill)
-            except Exception as error:  # noqa: BLE001 -- what is there goes on being used
-                _log.warning("%s is not taken in: %s", refill.path, error)
-            else:
-                _log.info("%s was read again", refill.path)
-            seen = now
+                    await asyncio.to_thread(self._try, refill, now)
 
-    def _refill(self, refill: Refill) -> None:
-        self._put(refill.chain, refill.plugin, encode(refill.read()))
+    def _try(self, refill: Refill, now: FileState | None) -> None:
+        try:
+            told = refill.put(self._server)
+        except Exception as error:  # noqa: BLE001 -- what is there goes on being used
+            _log.warning("%s is not taken in: %s", refill.path, error)
+        else:
+            _log.info("%s was read%s", refill.path, told)
+        self._put[refill.name] = now

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import engine
 from corefile import Corefile, load
-from corefile.arguments import Endpoint
+from corefile.arguments import Endpoint, SecretReference
 from corefile.changes import Watch
 from corefile.link import derive, parse_link
 from corefile.options import Options
@@ -58,7 +58,7 @@ class Service:
         self._engine = engine.Server()
         self._runtime = PluginRuntime(self._engine)
         self._drain = LogDrain(self._engine.drain_log)
-        self._refills = Refills(self._engine.refill)
+        self._refills = Refills(self._engine)
         self._http: dict[Endpoint, HttpServer] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
@@ -127,6 +127,7 @@ class Service:
             raise ServiceError(str(error)) from None
         self._drain.consolidate(compiled.consolidations)
         self._drain.start()
+        await asyncio.to_thread(self._refills.begin, compiled.refills)
         restored = [asyncio.create_task(self._restore(block)) for block in compiled.blocks]
         if restored:
             await asyncio.wait(restored, timeout=_PATIENCE_FOR_COPIES)
@@ -214,10 +215,12 @@ class Service:
         options = self._compiled.options
         if options.manager is None:
             return parse_link((options.state / "server" / "link.key").read_text(encoding="ascii"))
-        secret = resolve(
-            options.manager.tsig, directory=Path(self._path).parent, environ=self._environ
-        )
-        return parse_link(secret.decode("ascii", "replace"))
+        return parse_link(self._secret(options.manager.tsig).decode("ascii", "replace"))
+
+    def _secret(self, reference: SecretReference) -> bytes:
+        """Blocks on the disk. Raises SecretError."""
+        directory = Path(self._path).parent
+        return resolve(reference, directory=directory, environ=self._environ)
 
     async def _listen_for_notify(self) -> None:
         options = self._compiled.options
@@ -361,6 +364,7 @@ class Service:
         await asyncio.to_thread(self._runtime.add, compiled.instances)
         # The old ones mean the old chains, and would fill the new.
         await self._refills.stop()
+        await asyncio.to_thread(self._refills.begin, compiled.refills)
         try:
             await asyncio.to_thread(self._engine.configure, compiled.config.encode())
         except engine.EngineError as error:

@@ -3,12 +3,13 @@
 import functools
 from pathlib import Path
 
+import engine
 from corefile.arguments import count, duration, no_body, only_once, plain, zones
 from corefile.directive import Directive
 from corefile.paths import base
 from corefile.place import CorefileError, CorefileWarning
 from server.compiled import Rules
-from server.compiledrules import Rule
+from server.compiledrules import Rule, encode
 from server.hostsfile import Entry, Meaning, entries, entry, rules
 from server.parts import Context, Parts, Refill, untouched_where_signed
 
@@ -38,7 +39,12 @@ def setup(directive: Directive, context: Context) -> Parts:
         )
         found = rules(inline, meaning)
     every = _reload(directive)
-    refill = Refill(context.chain, "hosts", path, every, seen, read)
+
+    def put(server: engine.Server) -> str:
+        server.refill(context.chain, "hosts", encode(read()))
+        return " again"
+
+    refill = Refill(f"hosts of {context.chain}", path, every, put, seen)
     return Parts(
         stage=Rules(plugin="hosts", rules=found),
         refills=(refill,) if every else (),

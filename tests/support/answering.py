@@ -16,6 +16,7 @@ import corefile
 import engine
 from server.compile import Compiled, compile_corefile
 from server.counters import Series, decode
+from server.refills import Refills
 from server.registry import Registry
 
 LATER = 2**31
@@ -61,6 +62,7 @@ def answering(address: str, body: str, zone: str = ".") -> Iterator[Answering]:
     parsed = corefile.parse(text, path="Corefile", environ={}, read=Path.read_text)
     compiled = compile_corefile(parsed, Registry.of({}))
     server = engine.Server()
+    Refills(server).begin(compiled.refills)
     server.bind(compiled.config.encode())
     server.start()
     try:

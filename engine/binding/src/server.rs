@@ -69,6 +69,10 @@ impl PyServer {
         self.detached(py, |server| server.refill(chain, plugin, rules))
     }
 
+    fn fill_list(&self, py: Python<'_>, list: &str, text: &[u8]) -> PyResult<(usize, usize)> {
+        self.detached(py, |server| server.fill_list(list, text))
+    }
+
     fn plugin_fd(&self) -> i32 {
         self.0.plugin_fd()
     }

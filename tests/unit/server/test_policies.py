@@ -10,7 +10,7 @@ import corefile
 from server.api import Plugin
 from server.compile import Compiled, CompileError, compile_corefile
 from server.compiled import Answer, Python, Rules, Timeouts
-from server.compiledrules import Drop, Pass, Reply, Rule
+from server.compiledrules import Drop, Pass, Rate, Reply, Rule
 from server.registry import Registry
 from zones.config import ZoneSpec
 from zoneward.configuration import plan_manager
@@ -91,6 +91,21 @@ def test_acl_holds_for_the_blocks_zones_or_those_that_it_names() -> None:
         ("acl {\nblock net 10.0.0.0/33\n}", "3:11: '10.0.0.0/33' found where a network"),
         ("acl {\nallow\n}\nacl {\nblock net x\n}", "6:11: 'x' found where a network"),
         ("acl a..test {\nallow\n}", "2:5: 'a..test' has an empty label"),
+        ("firewall {\nforbid\n}", "3:1: unknown action 'forbid' of firewall"),
+        ("firewall {\ndry\n}", "3:1: unknown action 'dry' of firewall"),
+        ("firewall x", "2:10: firewall: 'x' is one argument too many"),
+        ("firewall {\ndrop nam x\n}", "3:6: unknown condition 'nam'; did you mean 'name'"),
+        ("firewall {\ndrop name type A\n}", "3:6: 'name' has no value"),
+        ("firewall {\ndrop name a name b\n}", "3:13: 'name' is given a second time in this line"),
+        ("firewall {\ndrop transport quic\n}", "3:16: 'quic' found where one of udp, tcp"),
+        ("firewall {\ndrop to 192.0.2.1\n}", "3:1: drop: 'to' is of spoof"),
+        ("firewall {\nspoof name a\n}", "3:1: spoof: right: spoof to ADDRESS…|NAME"),
+        ("firewall {\nspoof to a 192.0.2.1\n}", "3:10: 'a' found where an address should be"),
+        ("firewall {\nallow rate 5\n}", "3:1: allow: 'rate' is a limit"),
+        ("firewall {\ndrop rate 0\n}", "3:11: 0 is out of range"),
+        ("firewall {\ndrop rate 5 answer 10.0.0.0/8\n}", "3:1: drop: 'answer' and 'rate' don't"),
+        ("firewall {\ndrop prefix 24\n}", "3:1: drop: 'prefix' says for whom 'rate' holds"),
+        ("firewall {\ndrop rate 5 prefix 33\n}", "3:20: 33 is out of range"),
         ("any one", "2:5: any: 'one' is one argument too many; right: any"),
         ("chaos {\n}", "2:1: chaos takes no block in braces"),
         ("local host", "2:7: local: 'host' is one argument too many"),
@@ -199,6 +214,33 @@ def test_a_root_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
     assert [str(one) for one in found.warnings] == [
         f"{tmp_path}/Corefile:2:6: warning: there is no directory {tmp_path}/nowhere"
     ]
+
+
+def test_a_firewalls_conditions() -> None:
+    body = "firewall {\ndrop net 10.1.2.3/8 suffix A.test type MX a transport tcp rate 5\n}"
+    (rule,) = rules(body)
+    assert rule == Rule(
+        networks=("10.0.0.0/8",),
+        below=("a.test.",),
+        types=(1, 15),
+        transports=("tcp",),
+        rate=Rate(per_second=5, burst=5, v4=24, v6=56),
+        action=Drop(),
+        label="drop net 10.1.2.3/8 suffix A.test type MX a transport tcp rate 5",
+    )
+
+
+def test_firewalls_of_a_block_are_one_list() -> None:
+    body = "firewall {\nallow\n}\nfirewall {\ndry_run\ndrop\n}"
+    assert [(type(rule.action), rule.dry) for rule in rules(body)] == [(Pass, False), (Drop, True)]
+
+
+@pytest.mark.parametrize("action", ["nxdomain", "dry nodata", "spoof to 192.0.2.1"])
+def test_a_firewall_forges_nothing_in_a_signed_zone_and_says_so(action: str) -> None:
+    body = f"firewall {{\n{action} name b.a.test\n}}"
+    (warning,) = compiled(f"sign db\n{body}", "a.test").warnings
+    assert str(warning).startswith("Corefile:4:1: warning: ")
+    assert compiled(body, "a.test").warnings == ()
 
 
 @pytest.mark.parametrize("line", ["hosts /dev/null"])

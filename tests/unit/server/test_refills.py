@@ -7,6 +7,7 @@ from pathlib import Path
 
 from answering import Answering, answering, shown
 
+import engine
 from server.parts import Refill
 from server.refills import Refills
 
@@ -38,27 +39,28 @@ async def _stopped(path: Path) -> None:
     begun, go_on = threading.Event(), threading.Event()
     put: list[str] = []
 
-    def slow(chain: str, plugin: str, rules: bytes) -> None:
+    def slow(_server: engine.Server) -> str:
         begun.set()
         assert go_on.wait(8)
-        put.append(chain)
+        put.append("put")
+        return ""
 
-    refills = Refills(slow)
-    await refills.follow([Refill("chain", "hosts", path, 0.01, None, tuple)])
+    refills = Refills(engine.Server())
+    await refills.follow([Refill("hosts", path, 0.01, slow)])
     assert await asyncio.to_thread(begun.wait, 8)
     stopping = asyncio.create_task(refills.stop())
     await asyncio.sleep(0)
     assert not stopping.done()
     go_on.set()
     await stopping
-    assert put == ["chain"]
+    assert put == ["put"]
 
 
 async def _life(running: Answering, path: Path) -> None:
     def told(name: str) -> Callable[[], object]:
         return lambda: shown(running.ask(name))
 
-    refills = Refills(running.server.refill)
+    refills = Refills(running.server)
     await refills.follow(running.compiled.refills)
     try:
         assert told("a.test.")() == ["3600 A 192.0.2.1"]

@@ -15,14 +15,16 @@ use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
 use crate::server::log::Log;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
-use crate::server::rules::{Guard, Rules};
+use crate::server::rules::{Guard, Rules, Surroundings};
 use crate::server::stages::{Answer, Errors, Loop, Metrics, Python, Whoami};
+use crate::server::stock::Stock;
 use crate::server::tap::{Tap, sink};
 
 /// What chains share, and one configuration with the next.
 pub struct Registries<'a> {
     pub upstreams: &'a upstream::Registry,
     pub sinks: &'a sink::Registry,
+    pub stock: &'a Arc<Stock>,
 }
 
 /// `cached`: what the chain had for a cache before. Raises "config".
@@ -42,6 +44,16 @@ pub fn chain(
     };
     let origins = || config.origins.iter().map(|origin| origin.0.clone()).collect();
     let guard = || Guard { zones: zones.clone(), origins: origins() };
+    let recursive = config.stages.iter().any(|stage| matches!(stage, config::Stage::Forward(_)));
+    let around = |plugin: &str, label: usize| Surroundings {
+        chain: config.id.clone(),
+        plugin: plugin.to_owned(),
+        label,
+        guard: guard(),
+        ring: ring.clone(),
+        stock: shared.stock.clone(),
+        recursive,
+    };
     let mut stages: Vec<Box<dyn Stage>> = vec![];
     let mut loops = vec![];
     let mut cache = None;
@@ -79,7 +91,7 @@ pub fn chain(
                 Box::new(Loop { probe: probe.0.clone(), seen })
             }
             config::Stage::Rules { plugin, rules } => {
-                Box::new(Rules::new(plugin.clone(), label(plugin), guard(), rules.clone()))
+                Box::new(Rules::new(around(plugin, label(plugin)), rules.clone()))
             }
             config::Stage::Tap(tap) => Box::new(Tap::new(tap, shared.sinks)?),
             config::Stage::Minimal {} => Box::new(Minimal),

@@ -1,6 +1,7 @@
 //! A server block as an array of stages, each with three hooks, and the way of a query
 //! through it.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -11,6 +12,7 @@ use crate::query::{Query, class, rcode};
 use crate::server::cache::Cache;
 use crate::server::handle::limit;
 use crate::server::routes::Route;
+use crate::server::rules::alias::Alias;
 use crate::server::tap::Tap;
 
 /// When a query came, read once for a batch of them.
@@ -49,6 +51,31 @@ pub struct Exchange<'a> {
     pub reason: Option<&'static str>,
     /// The stage that answers wants a newer reply to go by it.
     pub refresh: bool,
+    /// What a stage has found on the way in or back: the answer is another name's.
+    pub alias: Cell<Option<Box<Alias>>>,
+}
+
+impl Exchange<'_> {
+    /// On the way back: an alias in the reply's place.
+    pub fn lead(&self, alias: Box<Alias>, reply: &mut Vec<u8>) {
+        if alias.leads_on(self.query) {
+            self.alias.set(Some(alias));
+        } else {
+            *reply = alias.compose(self.query, None, self.size);
+        }
+    }
+
+    /// Answer with an alias; where it leads on, once the stages behind have said what it is.
+    pub fn follow(&mut self, alias: Box<Alias>, out: &mut [u8]) -> Enter {
+        if alias.leads_on(self.query) {
+            self.alias.set(Some(alias));
+            return Enter::Park;
+        }
+        let reply = alias.compose(self.query, None, self.size);
+        let room = reply.len().min(out.len());
+        out[..room].copy_from_slice(&reply[..room]);
+        Enter::Answer(room)
+    }
 }
 
 impl<'a> Exchange<'a> {
@@ -60,7 +87,9 @@ impl<'a> Exchange<'a> {
         shard: usize,
     ) -> Self {
         let size = limit(query, peer.stream, route.chain.udp_size);
-        Self { query, peer, clock, size, route, shard, label: 0, reason: None, refresh: false }
+        let alias = Cell::default();
+        let (label, reason, refresh) = (0, None, false);
+        Self { query, peer, clock, size, route, shard, label, reason, refresh, alias }
     }
 }
 
@@ -79,7 +108,8 @@ pub trait Stage: Send + Sync {
         Enter::Next
     }
 
-    /// Change the reply; in reverse order over the stages that were entered.
+    /// Change the reply; in reverse order over the stages that were entered. One that is cleared
+    /// is not sent.
     fn leave(&self, _exchange: &Exchange<'_>, _reply: &mut Vec<u8>) {}
 
     /// A chain in which no stage says so renders straight to the wire.
@@ -214,17 +244,34 @@ impl Chain {
         from: usize,
         to: usize,
         exchange: &'s Exchange<'_>,
-    ) -> impl Iterator<Item = &'s dyn Stage> {
+    ) -> impl Iterator<Item = (usize, &'s dyn Stage)> {
         let indices = self.leaving.iter().rev().filter(move |stage| (from..to).contains(*stage));
-        indices.map(|&stage| &*self.stages[stage]).filter(move |stage| stage.wants_leave(exchange))
+        let stages = indices.map(|&index| (index, &*self.stages[index]));
+        stages.filter(move |(_, stage)| stage.wants_leave(exchange))
     }
 
     pub fn has_leave(&self, from: usize, to: usize, exchange: &Exchange<'_>) -> bool {
         self.leaving(from, to, exchange).next().is_some()
     }
 
-    pub fn leave(&self, from: usize, to: usize, exchange: &Exchange<'_>, reply: &mut Vec<u8>) {
-        self.leaving(from, to, exchange).for_each(|stage| stage.leave(exchange, reply));
+    /// The hooks of the stages `from` up to `to`, the last first. A stage that has found an alias
+    /// is given: the reply is to be made anew, by asking those behind it.
+    pub fn leave(
+        &self,
+        from: usize,
+        to: usize,
+        exchange: &Exchange<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Option<(usize, Box<Alias>)> {
+        for (index, stage) in self.leaving(from, to, exchange) {
+            if !reply.is_empty() {
+                stage.leave(exchange, reply);
+            }
+            if let Some(alias) = exchange.alias.take() {
+                return Some((index, alias));
+            }
+        }
+        None
     }
 
     pub fn sent(&self, exchange: &Exchange<'_>, reply: &[u8]) {
@@ -279,9 +326,9 @@ mod tests {
             Peer { client: "127.0.0.1:1".parse().unwrap(), local: None, port: 53, stream: false };
         let clock = Clock { received: Instant::now(), wall: 0 };
         let exchange = Exchange::new(&query, peer, clock, &route, 0);
-        let mut reply = vec![];
-        chain.leave(0, 3, &exchange, &mut reply);
-        assert_eq!(reply, [2, 1]);
+        let mut reply = vec![0];
+        assert!(chain.leave(0, 3, &exchange, &mut reply).is_none());
+        assert_eq!(reply, [0, 2, 1]);
         assert!(chain.has_leave(0, 1, &exchange) && chain.has_leave(1, 3, &exchange));
         assert!(!chain.has_leave(1, 2, &exchange) && !chain.has_leave(2, 2, &exchange));
     }

@@ -8,6 +8,7 @@ use crate::answer::{self, UDP_SIZE};
 use crate::query::{HEADER, Query, Unreadable, bare_error, bits, rcode};
 use crate::server::chain::{Chain, Clock, Exchange, Peer, Run};
 use crate::server::routes::{Listener, Route};
+use crate::server::rules::alias::Alias;
 use crate::server::stages::observation;
 
 /// Replies over UDP and the largest DNS message (RFC 1035 section 4.2.2).
@@ -20,8 +21,8 @@ pub enum Handled {
     /// A reply too, and the stage with this index wants a newer one.
     Stale(usize, Arc<Route>, usize),
     Silence,
-    /// For the stage with this index.
-    Parked(Arc<Route>, usize),
+    /// For the stage with this index; for an alias, if it has found one.
+    Parked(Arc<Route>, usize, Option<Box<Alias>>),
 }
 
 /// What a client takes and we give: over UDP `udp_size` at most.
@@ -81,7 +82,9 @@ fn attempt(
     let mut exchange = Exchange::new(&query, peer, clock, route, shard);
     let (mut length, by) = match chain.run(0, &mut exchange, out) {
         Run::Reply(length, by) => (length, by),
-        Run::Parked(index) => return Handled::Parked(route.clone(), index),
+        Run::Parked(index) => {
+            return Handled::Parked(route.clone(), index, exchange.alias.take());
+        }
         Run::Dropped => {
             chain.dropped(&exchange);
             return Handled::Silence;
@@ -89,7 +92,13 @@ fn attempt(
     };
     if chain.has_leave(0, by, &exchange) {
         let mut reply = out[..length].to_vec();
-        chain.leave(0, by, &exchange, &mut reply);
+        if let Some((stage, alias)) = chain.leave(0, by, &exchange, &mut reply) {
+            return Handled::Parked(route.clone(), stage, Some(alias));
+        }
+        if reply.is_empty() {
+            chain.dropped(&exchange);
+            return Handled::Silence;
+        }
         length = fit(&query, &reply, exchange.size, out);
     }
     chain.sent(&exchange, &out[..length]);

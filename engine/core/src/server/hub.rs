@@ -175,8 +175,13 @@ impl Hub {
 
     /// Park a query that stopped at a stage of its route's chain. `shard` is the thread that it
     /// is on, or `SHARED_SHARD`.
-    pub fn park(self: &Arc<Self>, held: Held, shard: usize) {
+    pub fn park(self: &Arc<Self>, mut held: Held, shard: usize) {
         let full = self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING;
+        if let Some(alias) = held.alias.take() {
+            // Whoever answers it may be any thread.
+            let parked = Arc::new(Parked::new(self.clone(), None, held, SHARED_SHARD));
+            return parked.follow(alias, shard);
+        }
         let python = held.python().map(|python| (python.plugin, python.deadline));
         let Some((plugin, deadline)) = python else {
             return self.park_natively(held, shard, full);
@@ -202,13 +207,15 @@ impl Hub {
         wake::ring(&self.event);
     }
 
-    /// Run the stages behind `held.stage` for a reply that it sees go by; nobody waits for it.
+    /// Run the stages behind `held.stage`, for a reply that it sees go by or `held.back` waits
+    /// for.
     pub fn refresh(self: &Arc<Self>, held: Held, shard: usize) {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let parked = Arc::new(Parked::new(self.clone(), None, held, shard));
         if before >= MOST_WAITING || self.is_closed() {
-            return self.one_less();
+            return parked.fail();
         }
-        Arc::new(Parked::new(self.clone(), None, held, shard)).go_on();
+        parked.go_on();
     }
 
     /// To the thread that it is on, or to each in turn.
@@ -331,6 +338,7 @@ mod tests {
                 route: Arc::new(Route { chain, ..Route::for_tests() }),
                 stage: 0,
                 back: Back::Client(Box::new(Nobody)),
+                alias: None,
             };
             hub.park(held, shard);
             // Whoever has what is in an inbox and lets go of it answers it.

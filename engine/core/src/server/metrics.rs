@@ -13,6 +13,7 @@ use crate::rdata::rtype;
 use crate::server::cache::CacheStats;
 use crate::server::forward::upstream::ForwardStats;
 use crate::server::rules::config::Mark;
+use crate::server::rules::hits::Count as HitCount;
 use crate::server::tap::sink::TapStats;
 
 const TYPES: [(u16, &str); 22] = [
@@ -365,6 +366,7 @@ pub struct Stats {
     pub caches: Vec<CacheStats>,
     pub taps: Vec<TapStats>,
     pub loops: Vec<LoopSeen>,
+    pub hits: Vec<HitCount>,
     pub panics: u64,
     pub log_dropped: u64,
 }

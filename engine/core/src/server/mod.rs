@@ -20,6 +20,7 @@ mod routes;
 pub mod rules;
 mod sockets;
 mod stages;
+mod stock;
 pub mod tap;
 mod tcp;
 pub mod udp;
@@ -47,6 +48,7 @@ use metrics::{Key, LABELS, LoopSeen, Registry, Series, Stats, ZoneState};
 use parked::Handle;
 use ring::Ring;
 use routes::{ChainZones, Door, Listener, Route, Routes, Served, State};
+use stock::Stock;
 
 /// What the server's threads share.
 pub struct Shared {
@@ -64,6 +66,7 @@ pub struct Server {
     hub: Arc<Hub>,
     inner: Mutex<Inner>,
     lameduck: AtomicBool,
+    stock: Arc<Stock>,
 }
 
 #[derive(Default)]
@@ -115,6 +118,7 @@ impl Server {
             hub: Arc::new(hub),
             inner: Mutex::default(),
             lameduck: AtomicBool::new(false),
+            stock: Arc::default(),
         })
     }
 
@@ -147,8 +151,9 @@ impl Server {
             caches: HashMap::new(),
             threads,
         };
-        let plan = bound.plan(&config, &self.ring)?;
+        let plan = bound.plan(&config, &self.ring, &self.stock)?;
         bound.follow(plan);
+        self.stock.tidy();
         inner.bound = Some(bound);
         Ok(())
     }
@@ -178,8 +183,9 @@ impl Server {
         let Some(bound) = &mut inner.bound else {
             return Err(Error::new("config", "the server has no sockets yet: bind comes first"));
         };
-        let plan = bound.plan(&config, &self.ring)?;
+        let plan = bound.plan(&config, &self.ring, &self.stock)?;
         bound.follow(plan);
+        self.stock.tidy();
         match &mut inner.running {
             Some(running) => {
                 bound.open_sinks(&self.ring)?;
@@ -209,9 +215,19 @@ impl Server {
         let mut chains = state.listeners.iter().flat_map(|listener| listener.routes.chains());
         let found = chains.find(|one| one.id == chain);
         let mut stages = found.iter().flat_map(|chain| &chain.stages);
-        let rules = stages.find_map(|stage| stage.rules().filter(|rules| rules.plugin == plugin));
+        let rules =
+            stages.find_map(|stage| stage.rules().filter(|rules| rules.around.plugin == plugin));
         let rules = rules.ok_or_else(|| Error::at("config", chain, "no such rules here"))?;
         rules.refill(json)
+    }
+
+    /// Put a list of names in the place of the one that stages know as `list`: how many names it
+    /// has, and how many lines could not be read. Raises "size".
+    pub fn fill_list(&self, list: &str, text: &[u8]) -> Result<(usize, usize)> {
+        let (names, unread) = rules::list::read(text)?;
+        let count = names.len();
+        self.stock.lists.put(list, names);
+        Ok((count, unread))
     }
 
     fn zones(&self, chain: &str) -> Result<Arc<ChainZones>> {
@@ -244,6 +260,7 @@ impl Server {
             caches: bound.map(Bound::cache_stats).unwrap_or_default(),
             taps: bound.map(|bound| bound.sinks.stats()).unwrap_or_default(),
             loops: bound.map(Bound::loops_seen).unwrap_or_default(),
+            hits: self.stock.hits.stats(),
             panics: bound.map_or(0, |bound| bound.shared.panics.load(Ordering::Relaxed)),
             log_dropped: self.ring.dropped(),
         };
@@ -299,10 +316,10 @@ impl Drop for Server {
 impl Bound {
     /// The state that `config` asks for, with the sockets that are open already; nothing is
     /// changed when it fails.
-    fn plan(&self, config: &Config, ring: &Arc<Ring>) -> Result<Plan> {
+    fn plan(&self, config: &Config, ring: &Arc<Ring>, stock: &Arc<Stock>) -> Result<Plan> {
         let (mut zones, mut caches) = (HashMap::new(), HashMap::new());
         let mut chains = HashMap::new();
-        let shared = build::Registries { upstreams: &self.upstreams, sinks: &self.sinks };
+        let shared = build::Registries { upstreams: &self.upstreams, sinks: &self.sinks, stock };
         for chain in &config.chains {
             let held = self.zones.get(&chain.id).cloned().unwrap_or_default();
             let cached = self.caches.get(&chain.id);

@@ -13,6 +13,7 @@ use crate::server::forward::Forward;
 use crate::server::handle::fit;
 use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
+use crate::server::rules::alias::Alias;
 use crate::server::stages::Python;
 use crate::server::tap::Tap;
 
@@ -30,6 +31,8 @@ pub enum Back {
     Outer(Arc<Parked>),
     /// The stage with this index, which wants to see the reply go by.
     Stage(usize),
+    /// A query that an alias was found for, whose target is asked for by this one.
+    Alias(Arc<Parked>, Box<Alias>),
 }
 
 /// What an earlier stage hears of its query's fate further on.
@@ -47,6 +50,8 @@ pub struct Held {
     pub route: Arc<Route>,
     pub stage: usize,
     pub back: Back,
+    /// What the stage has found, whose answer is another name's.
+    pub alias: Option<Box<Alias>>,
 }
 
 impl Held {
@@ -76,7 +81,7 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Parked {
     pub fn new(hub: Arc<Hub>, counts: Option<Arc<Counts>>, held: Held, shard: usize) -> Self {
-        let Held { packet, peer, clock, route, stage, back } = held;
+        let Held { packet, peer, clock, route, stage, back, alias: _ } = held;
         let (back, news) = (Mutex::new(Some(back)), Mutex::new(News::None));
         Self { hub, counts, packet, peer, clock, route, stage, shard, back, news }
     }
@@ -128,9 +133,9 @@ impl Parked {
                 self.hear(None);
                 None
             }
-            Further::Parked(stage) => {
+            Further::Parked(stage, alias) => {
                 let back = Back::Outer(self.clone());
-                self.park_further(stage, back);
+                self.park_further(stage, back, alias);
                 None
             }
         }
@@ -181,6 +186,22 @@ impl Parked {
         }
     }
 
+    /// Ask the stages behind for an alias' target, and answer with both.
+    pub fn follow(self: Arc<Self>, alias: Box<Alias>, shard: usize) {
+        let Some(packet) = self.query().map(|query| alias.question(&query)) else { return };
+        let (peer, clock, stage, route) = (self.peer, self.clock, self.stage, self.route.clone());
+        let (hub, packet) = (self.hub.clone(), packet.into());
+        let back = Back::Alias(self, alias);
+        hub.refresh(Held { packet, peer, clock, route, stage, back, alias: None }, shard);
+    }
+
+    fn answer_with(&self, alias: &Alias, target: &[u8]) {
+        if let Some(query) = self.query() {
+            let size = self.exchange(&query, None).size;
+            self.reply(&alias.compose(&query, Some(target), size));
+        }
+    }
+
     /// What the configuration says for a stage that fails.
     pub fn fail(&self) {
         self.fail_because("a plugin failed");
@@ -210,7 +231,7 @@ impl Parked {
     fn pass_on(&self, back: Back) {
         match self.run_on() {
             Further::Reply(reply) => self.deliver(back, &reply, None),
-            Further::Parked(stage) => self.park_further(stage, back),
+            Further::Parked(stage, alias) => self.park_further(stage, back, alias),
             Further::Dropped => self.let_go(back),
         }
     }
@@ -224,6 +245,7 @@ impl Parked {
                     self.route.chain.dropped(&self.exchange(&query, None));
                 }
             }
+            Back::Alias(outer, _) => outer.drop_query(),
             Back::Stage(_) => {}
         }
     }
@@ -239,10 +261,11 @@ impl Parked {
         back
     }
 
-    fn park_further(&self, stage: usize, back: Back) {
+    fn park_further(&self, stage: usize, back: Back, alias: Option<Box<Alias>>) {
         let (peer, clock) = (self.peer, self.clock);
         let (packet, route) = (self.packet.clone(), self.route.clone());
-        self.hub.park(Held { packet, peer, clock, route, stage, back }, self.shard);
+        let held = Held { packet, peer, clock, route, stage, back, alias };
+        self.hub.park(held, self.shard);
     }
 
     fn run_on(&self) -> Further {
@@ -256,10 +279,12 @@ impl Parked {
                     self.refresh(by);
                 }
                 out.truncate(length);
-                chain.leave(self.stage + 1, by, &exchange, &mut out);
-                Further::Reply(out)
+                match chain.leave(self.stage + 1, by, &exchange, &mut out) {
+                    Some((stage, alias)) => Further::Parked(stage, Some(alias)),
+                    None => Further::Reply(out),
+                }
             }
-            Run::Parked(stage) => Further::Parked(stage),
+            Run::Parked(stage) => Further::Parked(stage, exchange.alias.take()),
             Run::Dropped => Further::Dropped,
         }
     }
@@ -268,7 +293,8 @@ impl Parked {
     fn refresh(&self, stage: usize) {
         let (peer, clock, back) = (self.peer, self.clock, Back::Stage(stage));
         let (packet, route) = (self.packet.clone(), self.route.clone());
-        self.hub.refresh(Held { packet, peer, clock, route, stage, back }, self.shard);
+        let held = Held { packet, peer, clock, route, stage, back, alias: None };
+        self.hub.refresh(held, self.shard);
     }
 
     fn exchange<'a>(&'a self, query: &'a Query<'a>, reason: Option<&'static str>) -> Exchange<'a> {
@@ -283,12 +309,18 @@ impl Parked {
         let chain = &self.route.chain;
         let from = match &back {
             Back::Client(_) => 0,
-            Back::Outer(outer) => outer.stage + 1,
+            Back::Outer(outer) | Back::Alias(outer, _) => outer.stage + 1,
             Back::Stage(stage) => *stage,
         };
         let mut reply = Cow::Borrowed(wire);
         if chain.has_leave(from, self.stage, &exchange) && is_reply(wire) {
-            chain.leave(from, self.stage, &exchange, reply.to_mut());
+            let reply = reply.to_mut();
+            if let Some((stage, alias)) = chain.leave(from, self.stage, &exchange, reply) {
+                return self.park_further(stage, back, Some(alias));
+            }
+            if reply.is_empty() {
+                return self.let_go(back);
+            }
         }
         let fitted = || {
             let mut out = vec![0; exchange.size];
@@ -303,6 +335,7 @@ impl Parked {
                 respond.respond(&out);
             }
             Back::Outer(outer) => outer.hear(Some(fitted())),
+            Back::Alias(outer, alias) => outer.answer_with(&alias, &fitted()),
             Back::Stage(_) => {}
         }
     }
@@ -322,7 +355,7 @@ fn is_reply(wire: &[u8]) -> bool {
 
 enum Further {
     Reply(Vec<u8>),
-    Parked(usize),
+    Parked(usize, Option<Box<Alias>>),
     Dropped,
 }
 

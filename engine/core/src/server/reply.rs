@@ -1,11 +1,13 @@
 //! A reply off the wire: where its records are, none of what they say. Strict, and without a
 //! panic whatever the octets: what is not well-formed is refused as a whole.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
-use crate::name::{MAX_LABEL, MAX_NAME};
+use crate::answer::writer::{Owner, Writer};
+use crate::name::{MAX_LABEL, MAX_NAME, Name, NameRef};
 use crate::query::{HEADER, bits};
-use crate::rdata::rtype;
+use crate::rdata::{self, rtype};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -168,6 +170,39 @@ impl<'a> Reply<'a> {
 
     pub fn has(&self, section: u8, rtype: u16) -> bool {
         self.records.iter().any(|record| record.section == section && record.rtype == rtype)
+    }
+
+    /// Write a record of it into another message, its section and class chosen there; false when
+    /// it can't be read or does not fit.
+    pub fn copy(&self, record: &Record, writer: &mut Writer<'_>) -> bool {
+        let mut owner = Vec::with_capacity(64);
+        let place = record.rdata();
+        if rdata::expand_name(self.wire, record.start(), &mut owner).is_err() {
+            return false;
+        }
+        let data = rdata::decompress(record.rtype, self.wire, place.start, place.len());
+        let (Ok(owner), Ok(data)) = (NameRef::parse(&owner), data) else { return false };
+        writer.set_class(record.class(self.wire));
+        writer.record(Owner::Name(owner), record.rtype, record.ttl, &data)
+    }
+
+    /// The name that a record is at, lower-cased; that of a CNAME record's target, with `of_target`.
+    pub fn name_of(&self, record: &Record, of_target: bool) -> Option<Name> {
+        let mut name = Vec::with_capacity(64);
+        let start = if of_target { record.rdata().start } else { record.start() };
+        rdata::expand_name(self.wire, start, &mut name).ok()?;
+        name.make_ascii_lowercase();
+        Name::parse(&name).ok()
+    }
+
+    /// The address of an A or AAAA record.
+    pub fn address(&self, record: &Record) -> Option<IpAddr> {
+        let octets = self.wire.get(record.rdata())?;
+        match record.rtype {
+            rtype::A => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
+            rtype::AAAA => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
+            _ => None,
+        }
     }
 
     /// The first extended error: its option's value (RFC 8914 section 2).

@@ -117,7 +117,7 @@ async fn read(
         if let Handled::Stale(_, route, stage) = &handled {
             let (packet, route, stage) = (packet.clone().into(), route.clone(), *stage);
             let back = Back::Stage(stage);
-            let held = Held { packet, peer, clock, route, stage, back };
+            let held = Held { packet, peer, clock, route, stage, back, alias: None };
             // Nobody waits for it.
             guarded(&shared.panics, || shared.hub.refresh(held, shard));
         }
@@ -131,9 +131,9 @@ async fn read(
                 }
             }
             Handled::Silence => break,
-            Handled::Parked(route, stage) => {
+            Handled::Parked(route, stage, alias) => {
                 let back = Back::Client(Box::new(Later { sender: sender.clone(), turn }));
-                let held = Held { packet: packet.into(), peer, clock, route, stage, back };
+                let held = Held { packet: packet.into(), peer, clock, route, stage, back, alias };
                 if guarded(&shared.panics, || shared.hub.park(held, shard)).is_none() {
                     break;
                 }

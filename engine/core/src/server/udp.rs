@@ -368,15 +368,16 @@ impl Worker {
                     Handled::Silence => None,
                     Handled::Stale(length, route, stage) => {
                         let (packet, back) = (packet.into(), Back::Stage(stage));
-                        let held = Held { packet, peer, clock, route, stage, back };
+                        let held = Held { packet, peer, clock, route, stage, back, alias: None };
                         // Nobody waits for it.
                         guarded(panics, || hub.refresh(held, self.index));
                         Some(length)
                     }
-                    Handled::Parked(route, stage) => {
+                    Handled::Parked(route, stage, alias) => {
                         let later = Later { socket: socket.clone(), back: back.clone() };
                         let back = Back::Client(Box::new(later));
-                        let held = Held { packet: packet.into(), peer, clock, route, stage, back };
+                        let held =
+                            Held { packet: packet.into(), peer, clock, route, stage, back, alias };
                         match guarded(panics, || hub.park(held, self.index)) {
                             Some(()) => None,
                             None => Some(bare_error(packet, rcode::SERVFAIL, out)),

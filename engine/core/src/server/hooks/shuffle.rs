@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use crate::answer::writer::{Owner, Section, Writer};
-use crate::name::Name;
+use crate::answer::writer::{Section, Writer};
 use crate::query::{Query, rcode};
 use crate::rdata::{self, rtype};
 use crate::server::chain::{Exchange, Stage};
@@ -136,17 +135,12 @@ fn in_order_of_chance(query: &Query<'_>, reply: &Reply<'_>, rrsets: &[Rrset]) ->
     writer.replay(reply.flags(), opt.len());
     for index in order {
         let record = &reply.records[index];
-        let mut owner = Vec::with_capacity(64);
-        rdata::expand_name(wire, record.start(), &mut owner).ok()?;
-        let (owner, place) = (Name::parse(&owner).ok()?, record.rdata());
-        let data = rdata::decompress(record.rtype, wire, place.start, place.len()).ok()?;
         writer.section(match record.section {
             0 => Section::Answer,
             1 => Section::Authority,
             _ => Section::Additional,
         });
-        writer.set_class(record.class(wire));
-        if !writer.record(Owner::Name(&owner), record.rtype, record.ttl, &data) {
+        if !reply.copy(record, &mut writer) {
             return None;
         }
     }

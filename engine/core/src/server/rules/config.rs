@@ -25,11 +25,48 @@ pub struct Rule {
     /// First labels of names that have several, lower-cased.
     #[serde(default)]
     pub first: Vec<String>,
+    /// A fourth way: to be in one of these.
+    #[serde(default)]
+    pub lists: Vec<List>,
+    /// The client's prefix asks faster than this; looked at when all else fits.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// An address of the answer is in one of them: a rule that is looked at on the way back.
+    #[serde(default)]
+    pub answers: Vec<Network>,
     pub action: Action,
     #[serde(default)]
     pub signed: Signed,
     #[serde(default)]
     pub mark: Option<Mark>,
+    /// What it is counted under.
+    #[serde(default)]
+    pub label: Option<String>,
+    #[serde(default)]
+    pub log: bool,
+    /// Counted and logged; what it would do is not done.
+    #[serde(default)]
+    pub dry: bool,
+}
+
+/// A list of names that was filled under this name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    pub list: String,
+    /// Its names mean all below them too.
+    #[serde(default)]
+    pub below: bool,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    pub per_second: u32,
+    pub burst: u32,
+    /// Bits of an address that are one client.
+    pub v4: u8,
+    pub v6: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -60,7 +97,16 @@ pub enum Action {
     Drop {},
     /// An empty reply with TC, over UDP; on to the next stage over others.
     Truncate {},
+    /// Counted and logged; the rules that follow are looked at.
+    Note {},
     Reply(Box<Reply>),
+    /// Another name's answer behind a CNAME record to it.
+    Alias {
+        target: Origin,
+        ttl: u32,
+        #[serde(default)]
+        extended: Option<u16>,
+    },
 }
 
 #[derive(Debug, Clone, Deserialize)]
