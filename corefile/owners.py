@@ -39,6 +39,7 @@ OWNER: Mapping[str, Owner] = {
     "root": "server",
     "timeouts": "server",
     "firewall": "server",
+    "rpz": "server",
     "cache": "server",
     "loop": "server",
     "forward": "server",

@@ -376,6 +376,10 @@ class Server:
         then; before `bind`, or while queries come. A line is a name, "*.name" for all below it,
         ".name" for both, a line of a hosts file, or "||name^". Gives how many names there are, and
         how many lines could not be read. Raises EngineError "size"."""
+    def fill_feed(self, feed: str, zone: Zone) -> tuple[int, int, int, int, int]:
+        """Put a response policy zone in the place of the one that *rpz* calls `feed`, as
+        `fill_list` does. Gives how many triggers there are by name, by client and by answer, how
+        many by name server, which are passed over, and how many could not be read."""
     def plugin_fd(self) -> int:
         """An eventfd that is readable when `take` has something."""
     def take(self) -> list[ParkedQuery]:

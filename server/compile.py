@@ -18,7 +18,7 @@ from corefile.zonedata import configured_zones
 from server.api import Plugin
 from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stage, Timeouts
 from server.loops import Probe, probes
-from server.parts import Consolidation, Context, Parts, Refill, Service
+from server.parts import Consolidation, Context, FeedTransfer, Parts, Refill, Service
 from server.plugins import BUILT_IN, bind, cancel, timeouts
 from server.plugins.errors import prefix as errors_prefix
 from server.registry import Registry, RegistryError, installed
@@ -74,6 +74,7 @@ class Compiled:
     probes: tuple[Probe, ...] = ()
     """What is asked at the start to find loops."""
     refills: tuple[Refill, ...] = ()
+    transfers: tuple[FeedTransfer, ...] = ()
     debug: bool = False
     """Whether all is logged."""
 
@@ -129,6 +130,7 @@ class _Compiler:
         self._listeners: dict[tuple[str, int], int] = {}
         self._timeouts: dict[int, Timeouts] = {}
         self._refills: list[Refill] = []
+        self._transfers: dict[FeedTransfer, None] = {}
         self._debug = False
 
     def run(self) -> Compiled:
@@ -174,6 +176,7 @@ class _Compiler:
             warnings=tuple(self._warnings),
             debug=self._debug,
             refills=tuple(self._refills),
+            transfers=tuple(self._transfers),
             probes=probes(config, dict(self._loops())),
         )
 
@@ -230,6 +233,7 @@ class _Compiler:
                 self._consolidations[errors_prefix(chain)] = parts.consolidations
             self._warnings += parts.warnings
             self._refills += parts.refills
+            self._transfers |= dict.fromkeys(parts.transfers)
             self._debug |= parts.debug
             any_class |= parts.any_class
             udp_size = parts.udp_size or udp_size
@@ -311,7 +315,7 @@ class _Compiler:
 # Lines that add to one another instead of contradicting one another.
 _REPEATABLE = frozenset(
     {
-        *("acl", "firewall", "bind", "log", "dnstap", "mirror"),
+        *("acl", "firewall", "rpz", "bind", "log", "dnstap", "mirror"),
         *("file", "auto", "etcd", "sign", "forward", "proxy"),
     }
 )

@@ -172,6 +172,36 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="ru
     rules: tuple[Rule, ...]
 
 
+Override = Literal["given", "disabled", "passthru", "drop", "nxdomain", "nodata", "tcp-only"]
+
+
+class Cname(msgspec.Struct, frozen=True):
+    """An override: all that a feed speaks of leads to this name."""
+
+    cname: str
+
+
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """A response policy zone, under the name by which `engine.Server.fill_feed` fills it. `policy`
+    is done in the place of what its records say, if not "given"; with "disabled" it is counted
+    and logged only. Answers are kept for `most_ttl` seconds at most. `extended` is an extended
+    error's code (RFC 8914) in the place of Blocked and Forged Answer."""
+
+    feed: str
+    zone: str
+    policy: Override | Cname = "given"
+    most_ttl: int = 5
+    extended: int | None = None
+    log: bool = False
+
+
+class Rpz(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rpz"):
+    """*rpz*: the first of `feeds` that speaks of a query decides: of the client, of a name, or of
+    an address in the answer, looked at in this order."""
+
+    feeds: tuple[Feed, ...]
+
+
 class Minimal(msgspec.Struct, frozen=True, tag_field="kind", tag="minimal"):
     """*minimal*: replies with an answer lose their other records, but for proofs of denial."""
 
@@ -219,6 +249,7 @@ Stage = (
     | Loop
     | Rules
     | Tap
+    | Rpz
     | Minimal
     | Header
     | Nsid

@@ -1,4 +1,4 @@
-"""What *prometheus* shows of decisions by rules: *acl*, *firewall*, *local*."""
+"""What *prometheus* shows of decisions by rules: *acl*, *firewall*, *local*, *rpz*."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,15 +32,22 @@ def decisions(series: Sequence[Series]) -> Iterator[Metric]:
 
 
 def hits(all_hits: Sequence[RuleHits]) -> Iterator[Metric]:
-    """Of each line of *firewall*. `block` is the server
+    """Of each line of *firewall* and each feed of *rpz*. `block` is the server
     block's id; a dry hit changed nothing."""
     lines = CounterMetricFamily(
         "zoneward_firewall_hits",
         "Queries that a line of firewall fitted.",
         labels=("block", "line", "dry"),
     )
+    feeds = CounterMetricFamily(
+        "zoneward_rpz_hits",
+        "Queries that a feed of rpz spoke of.",
+        labels=("block", "feed", "trigger", "action", "dry"),
+    )
     for one in all_hits:
         dry = str(one.dry).lower()
         if one.plugin == "firewall":
             lines.add_metric((one.chain, one.rule, dry), one.count)
-    yield lines
+        else:
+            feeds.add_metric((one.chain, one.rule, one.trigger, one.action, dry), one.count)
+    yield from (lines, feeds)

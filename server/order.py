@@ -13,7 +13,7 @@ CANONICAL = (
     *("root", "metadata", "geoip", "cancel", "tls", "timeouts", "reload", "nsid", "bufsize"),
     *("bind", "debug", "trace", "ready", "health", "pprof", "prometheus", "errors", "log"),
     *("dnstap", "mirror", "local", "dns64", "any", "chaos", "loadbalance", "tsig"),
-    *("rewrite", "acl", "firewall", "cache", "header", "dnssec", "minimal"),
+    *("rewrite", "acl", "firewall", "rpz", "cache", "header", "dnssec", "minimal"),
     *("template", "transfer", "hosts", "route53"),
     *("azure", "clouddns", "k8s_external", "kubernetes", "autopath", "file", "auto"),
     *("secondary", "etcd", "loop", "forward", "grpc", "erratic", "whoami", "sign", "view"),

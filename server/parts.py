@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 
 import engine
-from corefile.arguments import Endpoint
+from corefile.arguments import Endpoint, SecretReference
 from corefile.directive import Block, Directive
 from corefile.place import CorefileWarning
 from server.compiled import Answer, Stage
@@ -78,6 +78,25 @@ class Refill:
 
 
 @attrs.frozen
+class KeyReference:
+    """A TSIG key (RFC 8945): its name, its algorithm as text, where its secret is, in base64."""
+
+    name: str
+    algorithm: str
+    secret: SecretReference
+
+
+@attrs.frozen
+class FeedTransfer:
+    """A feed by transfer: what the engine knows it by, its zone, who is asked in their order."""
+
+    feed: str
+    zone: str
+    primaries: tuple[Endpoint, ...]
+    key: KeyReference | None = None
+
+
+@attrs.frozen
 class Parts:
     """A stage of the chain, services of the process, or neither. `udp_size` and `any_class` are
     of the chain (`server.compiled.Chain`); `debug` is of the process."""
@@ -90,6 +109,7 @@ class Parts:
     any_class: bool = False
     debug: bool = False
     refills: tuple[Refill, ...] = ()
+    transfers: tuple[FeedTransfer, ...] = ()
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ from corefile.options import Options
 from corefile.secrets import resolve
 from server.compile import BlockData, Compiled, compile_corefile
 from server.counters import decode
+from server.feeds import Feeds
 from server.http import Handler, HttpServer, Response
 from server.logs import LogDrain, set_level
 from server.loops import LoopError, look
@@ -72,6 +73,8 @@ class Service:
         self._watch = Watch(path, dns_port, environ) if watches else None
         self._watching: asyncio.Task[None] | None = None
         corefile, self._compiled = self._compile()
+        directory = self._compiled.options.state / "server" / "feeds"
+        self._feeds = Feeds(self._engine, directory, self._secret)
         self._watch_from_now(corefile)
 
     @property
@@ -128,6 +131,7 @@ class Service:
         self._drain.consolidate(compiled.consolidations)
         self._drain.start()
         await asyncio.to_thread(self._refills.begin, compiled.refills)
+        await asyncio.to_thread(self._feeds.begin, compiled.transfers)
         restored = [asyncio.create_task(self._restore(block)) for block in compiled.blocks]
         if restored:
             await asyncio.wait(restored, timeout=_PATIENCE_FOR_COPIES)
@@ -148,6 +152,7 @@ class Service:
         await self._listen_for_notify()
         self._follow()
         await self._refills.follow(compiled.refills)
+        await self._feeds.follow(compiled.transfers)
         self._heed()
 
     async def reload(self) -> bool:
@@ -365,6 +370,7 @@ class Service:
         # The old ones mean the old chains, and would fill the new.
         await self._refills.stop()
         await asyncio.to_thread(self._refills.begin, compiled.refills)
+        await asyncio.to_thread(self._feeds.begin, compiled.transfers)
         try:
             await asyncio.to_thread(self._engine.configure, compiled.config.encode())
         except engine.EngineError as error:
@@ -380,6 +386,7 @@ class Service:
         self._drain.consolidate(compiled.consolidations)
         await self._resubscribe(compiled)
         await self._refills.follow(compiled.refills)
+        await self._feeds.follow(compiled.transfers)
         await self._serve_http(compiled)
 
     async def _retire(self, compiled: Compiled) -> None:
@@ -419,6 +426,7 @@ class Service:
     async def _end(self) -> None:
         await _cancel(list(self._followers.values()))
         await self._refills.stop()
+        await self._feeds.stop()
         await _cancel([self._watching] if self._watching is not None else [])
         if self._notify is not None:
             await self._notify.stop()

@@ -55,7 +55,9 @@ class Connection:
         cancelled; nothing is lost then."""
         await self._reader.read(1)
 
-    async def transfer(self, origin: str, base: Zone | None, key: TsigKey) -> Received | None:
+    async def transfer(
+        self, origin: str, base: Zone | None, key: TsigKey | None
+    ) -> Received | None:
         """Ask for what follows `base`, or for the whole zone; None when there is nothing newer.
         Raises EngineError "transfer", OSError, TimeoutError, asyncio.IncompleteReadError."""
         client = TransferClient(name_wire(origin), base, key)

@@ -7,6 +7,7 @@ use pyo3::types::PyBytes;
 use zoneward_core::error::Result;
 use zoneward_core::server::Server;
 use zoneward_core::server::parked::{Handle, Parked};
+use zoneward_core::server::rpz::feed::Counts;
 
 use crate::errors;
 use crate::zone::{PyZone, lower_name};
@@ -71,6 +72,18 @@ impl PyServer {
 
     fn fill_list(&self, py: Python<'_>, list: &str, text: &[u8]) -> PyResult<(usize, usize)> {
         self.detached(py, |server| server.fill_list(list, text))
+    }
+
+    fn fill_feed(
+        &self,
+        py: Python<'_>,
+        feed: &str,
+        zone: &Bound<'_, PyZone>,
+    ) -> PyResult<(usize, usize, usize, usize, usize)> {
+        let zone = zone.get().0.clone();
+        let counts = self.detached(py, |server| server.fill_feed(feed, &zone))?;
+        let Counts { names, clients, answers, of_servers, unread } = counts;
+        Ok((names, clients, answers, of_servers, unread))
     }
 
     fn plugin_fd(&self) -> i32 {

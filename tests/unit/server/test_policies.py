@@ -9,7 +9,7 @@ import pytest
 import corefile
 from server.api import Plugin
 from server.compile import Compiled, CompileError, compile_corefile
-from server.compiled import Answer, Python, Rules, Timeouts
+from server.compiled import Answer, Cname, Feed, Python, Rpz, Rules, Timeouts
 from server.compiledrules import Drop, Pass, Rate, Reply, Rule
 from server.registry import Registry
 from zones.config import ZoneSpec
@@ -106,6 +106,18 @@ def test_acl_holds_for_the_blocks_zones_or_those_that_it_names() -> None:
         ("firewall {\ndrop rate 5 answer 10.0.0.0/8\n}", "3:1: drop: 'answer' and 'rate' don't"),
         ("firewall {\ndrop prefix 24\n}", "3:1: drop: 'prefix' says for whom 'rate' holds"),
         ("firewall {\ndrop rate 5 prefix 33\n}", "3:20: 33 is out of range"),
+        ("rpz", "2:1: rpz: an argument is missing; right: rpz ZONE"),
+        ("rpz a.test", "2:1: rpz: where is the feed? right: 'file PATH' or 'transfer from"),
+        ("rpz a {\nfile x\ntransfer from ::1\n}", "2:1: rpz: where is the feed?"),
+        ("rpz a {\ntransfer to ::1\n}", "3:10: 'to' found; right: transfer from ADDRESS"),
+        ("rpz a {\ntransfer from ::1\nreload 5s\n}", "4:1: 'reload' is of 'file'"),
+        ("rpz a {\nfile x\ntsig k hmac-sha256 env:K\n}", "4:1: 'tsig' is of 'transfer'"),
+        ("rpz a {\ntransfer from ::1\ntsig k md5 env:K\n}", "4:8: 'md5' found where one of"),
+        ("rpz a {\ntransfer from ::1\ntsig k hmac-sha256 K\n}", "4:20: a secret is given by"),
+        ("rpz a.test {\nfile x\npolicy deny\n}", "4:8: 'deny' found where one of given, "),
+        ("rpz a.test {\nfile x\npolicy cname\n}", "4:1: policy: an argument is missing"),
+        ("rpz a.test {\nfiles x\n}", "3:1: unknown option 'files' of rpz; did you mean 'file'?"),
+        ("rpz a {\nfile x\n}\nrpz A {\nfile y\n}", "5:5: the feed a. is given twice"),
         ("any one", "2:5: any: 'one' is one argument too many; right: any"),
         ("chaos {\n}", "2:1: chaos takes no block in braces"),
         ("local host", "2:7: local: 'host' is one argument too many"),
@@ -241,6 +253,25 @@ def test_a_firewall_forges_nothing_in_a_signed_zone_and_says_so(action: str) -> 
     (warning,) = compiled(f"sign db\n{body}", "a.test").warnings
     assert str(warning).startswith("Corefile:4:1: warning: ")
     assert compiled(body, "a.test").warnings == ()
+
+
+def test_feeds_of_a_block_are_one_stage(tmp_path: Path) -> None:
+    feeds = ("a.test {\nfile a\n}", "b.test {\nfile b\npolicy cname C.test\nlog\n}")
+    found = compiled("\n".join(f"rpz {one}" for one in feeds))
+    (chain,) = found.config.chains
+    assert chain.stages == (
+        Rpz(
+            feeds=(
+                Feed(feed="a.test. a", zone="a.test."),
+                Feed(feed="b.test. b", zone="b.test.", policy=Cname(cname="c.test."), log=True),
+            )
+        ),
+    )
+    assert [str(one.path) for one in found.refills] == ["a", "b"]
+    assert [str(one).split(": warning: ")[1] for one in found.warnings] == [
+        "there is no file a; the feed is empty so far",
+        "there is no file b; the feed is empty so far",
+    ]
 
 
 @pytest.mark.parametrize("line", ["hosts /dev/null"])

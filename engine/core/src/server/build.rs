@@ -15,6 +15,7 @@ use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
 use crate::server::log::Log;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
+use crate::server::rpz::Rpz;
 use crate::server::rules::{Guard, Rules, Surroundings};
 use crate::server::stages::{Answer, Errors, Loop, Metrics, Python, Whoami};
 use crate::server::stock::Stock;
@@ -94,6 +95,7 @@ pub fn chain(
                 Box::new(Rules::new(around(plugin, label(plugin)), rules.clone()))
             }
             config::Stage::Tap(tap) => Box::new(Tap::new(tap, shared.sinks)?),
+            config::Stage::Rpz { feeds } => Box::new(Rpz::new(around("rpz", label("rpz")), feeds)),
             config::Stage::Minimal {} => Box::new(Minimal),
             config::Stage::Header { set, clear } => {
                 if (set | clear) & !CHANGEABLE != 0 {

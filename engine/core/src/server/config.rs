@@ -98,6 +98,9 @@ pub enum Stage {
         rules: Vec<Rule>,
     },
     Tap(Tap),
+    Rpz {
+        feeds: Vec<Feed>,
+    },
     Minimal {},
     Header {
         set: u16,
@@ -115,6 +118,36 @@ pub enum Stage {
         #[serde(default)]
         one_for_any: bool,
     },
+}
+
+/// A response policy zone, and what is made of it here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// What it is filled under.
+    pub feed: String,
+    pub zone: Origin,
+    pub policy: Override,
+    /// Seconds that what it says may be kept.
+    pub most_ttl: u32,
+    #[serde(default)]
+    pub extended: Option<u16>,
+    pub log: bool,
+}
+
+/// What is done with whatever a feed's triggers speak of.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Override {
+    Given,
+    /// Counted and logged only.
+    Disabled,
+    Passthru,
+    Drop,
+    Nxdomain,
+    Nodata,
+    TcpOnly,
+    Cname(Origin),
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -265,6 +298,12 @@ impl Network {
     pub fn range(&self) -> (bool, u128, u128) {
         let spare = if self.is_ipv4 { !self.mask & u128::from(u32::MAX) } else { !self.mask };
         (self.is_ipv4, self.address, self.address | spare)
+    }
+
+    /// Bits of its prefix.
+    pub fn length(&self) -> u8 {
+        let spare = if self.is_ipv4 { 96 } else { 0 };
+        (self.mask.count_ones() - spare) as u8
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -17,6 +17,7 @@ pub mod parked;
 pub mod reply;
 mod ring;
 mod routes;
+pub mod rpz;
 pub mod rules;
 mod sockets;
 mod stages;
@@ -228,6 +229,14 @@ impl Server {
         let count = names.len();
         self.stock.lists.put(list, names);
         Ok((count, unread))
+    }
+
+    /// Put a response policy zone in the place of the one that stages know as `feed`.
+    pub fn fill_feed(&self, feed: &str, zone: &Zone) -> Result<rpz::feed::Counts> {
+        let read = rpz::feed::Feed::read(zone)?;
+        let counts = read.counts;
+        self.stock.feeds.put(feed, read);
+        Ok(counts)
     }
 
     fn zones(&self, chain: &str) -> Result<Arc<ChainZones>> {

@@ -1,4 +1,4 @@
-//! What stages look things up in and Python fills by name: lists. It can be filled
+//! What stages look things up in and Python fills by name: lists, feeds. It can be filled
 //! before the configuration that asks for it, and while queries come.
 
 use std::collections::HashMap;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::server::rpz::feed::Feed;
 use crate::server::rules::hits::Hits;
 use crate::server::rules::names::Names;
 
@@ -42,11 +43,13 @@ impl<T: Default> Shelf<T> {
 #[derive(Default)]
 pub struct Stock {
     pub lists: Shelf<Names>,
+    pub feeds: Shelf<Feed>,
     pub hits: Hits,
 }
 
 impl Stock {
     pub fn tidy(&self) {
         self.lists.tidy();
+        self.feeds.tidy();
     }
 }
