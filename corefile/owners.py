@@ -40,6 +40,7 @@ OWNER: Mapping[str, Owner] = {
     "timeouts": "server",
     "firewall": "server",
     "rpz": "server",
+    "rrl": "server",
     "cache": "server",
     "loop": "server",
     "forward": "server",

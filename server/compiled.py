@@ -202,6 +202,24 @@ class Rpz(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rpz"
     feeds: tuple[Feed, ...]
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="limit"):
+    """*rrl*: replies of each kind a second to clients whose addresses have the same first `v4` or
+    `v6` bits, and `requests` whatever the reply; 0 for no limit. Replies that `window` seconds
+    may hold may come at once. Each `slip`-th reply that is too many is cut instead of dropped."""
+
+    responses: int
+    nodata: int
+    nxdomains: int
+    referrals: int
+    errors: int
+    requests: int
+    window: int
+    slip: int
+    v4: int
+    v6: int
+    dry: bool = False
+
+
 class Minimal(msgspec.Struct, frozen=True, tag_field="kind", tag="minimal"):
     """*minimal*: replies with an answer lose their other records, but for proofs of denial."""
 
@@ -250,6 +268,7 @@ Stage = (
     | Rules
     | Tap
     | Rpz
+    | Limit
     | Minimal
     | Header
     | Nsid

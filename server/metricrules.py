@@ -1,4 +1,4 @@
-"""What *prometheus* shows of decisions by rules: *acl*, *firewall*, *local*, *rpz*."""
+"""What *prometheus* shows of decisions by rules: *acl*, *firewall*, *local*, *rpz*, *rrl*."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,7 +32,7 @@ def decisions(series: Sequence[Series]) -> Iterator[Metric]:
 
 
 def hits(all_hits: Sequence[RuleHits]) -> Iterator[Metric]:
-    """Of each line of *firewall* and each feed of *rpz*. `block` is the server
+    """Of each line of *firewall*, each feed of *rpz*, each kind of *rrl*. `block` is the server
     block's id; a dry hit changed nothing."""
     lines = CounterMetricFamily(
         "zoneward_firewall_hits",
@@ -44,10 +44,17 @@ def hits(all_hits: Sequence[RuleHits]) -> Iterator[Metric]:
         "Queries that a feed of rpz spoke of.",
         labels=("block", "feed", "trigger", "action", "dry"),
     )
+    limits = CounterMetricFamily(
+        "zoneward_rrl_hits",
+        "Replies that were too many.",
+        labels=("block", "kind", "action", "dry"),
+    )
     for one in all_hits:
         dry = str(one.dry).lower()
         if one.plugin == "firewall":
             lines.add_metric((one.chain, one.rule, dry), one.count)
+        elif one.plugin == "rrl":
+            limits.add_metric((one.chain, one.rule, one.action, dry), one.count)
         else:
             feeds.add_metric((one.chain, one.rule, one.trigger, one.action, dry), one.count)
-    yield from (lines, feeds)
+    yield from (lines, feeds, limits)

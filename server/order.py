@@ -12,7 +12,7 @@ import attrs
 CANONICAL = (
     *("root", "metadata", "geoip", "cancel", "tls", "timeouts", "reload", "nsid", "bufsize"),
     *("bind", "debug", "trace", "ready", "health", "pprof", "prometheus", "errors", "log"),
-    *("dnstap", "mirror", "local", "dns64", "any", "chaos", "loadbalance", "tsig"),
+    *("dnstap", "mirror", "rrl", "local", "dns64", "any", "chaos", "loadbalance", "tsig"),
     *("rewrite", "acl", "firewall", "rpz", "cache", "header", "dnssec", "minimal"),
     *("template", "transfer", "hosts", "route53"),
     *("azure", "clouddns", "k8s_external", "kubernetes", "autopath", "file", "auto"),

@@ -12,6 +12,7 @@ use crate::server::forward::upstream;
 use crate::server::forward::{Forward, Pool};
 use crate::server::handle::UDP_BUFFER;
 use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
+use crate::server::limit::Limit;
 use crate::server::log::Log;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
@@ -96,6 +97,7 @@ pub fn chain(
             }
             config::Stage::Tap(tap) => Box::new(Tap::new(tap, shared.sinks)?),
             config::Stage::Rpz { feeds } => Box::new(Rpz::new(around("rpz", label("rpz")), feeds)),
+            config::Stage::Limit(limit) => Box::new(Limit::new(around("rrl", label("rrl")), limit)),
             config::Stage::Minimal {} => Box::new(Minimal),
             config::Stage::Header { set, clear } => {
                 if (set | clear) & !CHANGEABLE != 0 {

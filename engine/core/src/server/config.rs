@@ -101,6 +101,7 @@ pub enum Stage {
     Rpz {
         feeds: Vec<Feed>,
     },
+    Limit(Limit),
     Minimal {},
     Header {
         set: u16,
@@ -118,6 +119,26 @@ pub enum Stage {
         #[serde(default)]
         one_for_any: bool,
     },
+}
+
+/// Replies of each kind a second to one client; 0 for no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub responses: u32,
+    pub nodata: u32,
+    pub nxdomains: u32,
+    pub referrals: u32,
+    pub errors: u32,
+    /// Queries, whatever the reply.
+    pub requests: u32,
+    /// Seconds whose replies may come at once.
+    pub window: u32,
+    /// Each so many that are too many are cut instead of dropped; 0: none.
+    pub slip: u32,
+    pub v4: u8,
+    pub v6: u8,
+    pub dry: bool,
 }
 
 /// A response policy zone, and what is made of it here.

@@ -10,6 +10,7 @@ pub mod forward;
 mod handle;
 mod hooks;
 mod hub;
+mod limit;
 mod log;
 mod metrics;
 mod opt;
