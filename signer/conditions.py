@@ -160,11 +160,6 @@ def _another_ds(at: Situation) -> str | None:
     return "no DS of a key that can sign the DNSKEY RRset is in all caches"
 
 
-def _lost_signature_stays(at: Situation) -> str | None:
-    """Where the DNSKEY RRset lives on signatures of lost keys, it is not known of which."""
-    return "a lost key signs the DNSKEY RRset" if frozen_by(at.keyset) else None
-
-
 def _ds_first(at: Situation) -> str | None:
     """.nz, 2023: a key signs the DNSKEY RRset as long as its DS may be cached. Under double DS
     its successor's DS is in every cache beside it."""
@@ -235,7 +230,6 @@ CONDITIONS = (
     Condition("double DS", RecordKind.DNSKEY, _R, _own_ds_first, "policy"),
     Condition("DS after DNSKEY", RecordKind.DS, _R, _dnskey_first),
     Condition("DS gone first", RecordKind.DS, _R, _ds_gone_first),
-    Condition("a lost key", RecordKind.KRRSIG, _U, _lost_signature_stays),
     Condition("another DS", RecordKind.DS, _U, _another_ds),
     Condition("DNSKEY after DS", RecordKind.DNSKEY, _U, _ds_first),
     Condition("KRRSIG after DS", RecordKind.KRRSIG, _U, _ds_first),

@@ -76,7 +76,6 @@ CONDITIONS_FOUND = {
     ),
     "a lost key and its successor, which was standing by": (
         "_another_ds: without and _can_take_over(key)",
-        "CONDITIONS: without a lost key KRRSIG _U",
     ),
     "a lost key of a new algorithm": (
         "_another_ds: without and key.algorithm == at.key.algorithm or key.goal is ...",
@@ -89,7 +88,6 @@ CONDITIONS_FOUND = {
     ),
     "a lost key of an algorithm that is left, one by one": (
         "_can_be_signed: without and lost.algorithm == at.key.algorithm",
-        "_ds_first: without and new is not None",
     ),
     "a lost key signing key": (
         "double_ds: without if any((lost.algorithm == key.algorithm for lost in f...",
@@ -121,6 +119,7 @@ CONDITIONS_FOUND = {
     "algorithm": (
         "_zone_key_stays: without if not shown or any((other.visible(RecordKind.ZRRSIG)...",
         "_zone_key_stays: without or not shown",
+        "_ds_first: without and new is not None",
         "_foreign_goes_first: without if not any((foreign.algorithm == at.key.algorithm and...",
     ),
     "algorithm, two keys": ("_zone_key_stays: without if other.visible(RecordKind.DNSKEY)",),
