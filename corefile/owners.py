@@ -45,6 +45,7 @@ OWNER: Mapping[str, Owner] = {
     "loop": "server",
     "forward": "server",
     "proxy": "server",
+    "view": "server",
 }
 
 GLOBALS: Mapping[str, Owner | Literal["both"]] = {
@@ -70,7 +71,7 @@ ABSENT = frozenset(
         *("metadata", "geoip", "tls", "trace", "pprof", "dns64"),
         *("tsig", "rewrite", "dnssec", "template"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
-        *("autopath", "secondary", "grpc", "erratic", "view"),
+        *("autopath", "secondary", "grpc", "erratic"),
         *("multisocket", "quic", "nomad"),
     }
 )

@@ -393,6 +393,9 @@ class Server:
     def close(self) -> None:
         """Stop taking queries, finish those under way, join every thread."""
 
+def check_pattern(pattern: str) -> None:
+    """Raises EngineError "config" for what is no regular expression: RE2's syntax, of octets."""
+
 # --- process --------------------------------------------------------------------------
 
 def protect_process() -> list[str]:

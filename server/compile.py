@@ -17,6 +17,7 @@ from corefile.place import CorefileWarning, Place
 from corefile.zonedata import configured_zones
 from server.api import Plugin
 from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stage, Timeouts
+from server.compiledtests import Step
 from server.loops import Probe, probes
 from server.parts import Consolidation, Context, FeedTransfer, Parts, Refill, Service
 from server.plugins import BUILT_IN, bind, cancel, timeouts
@@ -206,6 +207,7 @@ class _Compiler:
         stages: list[Stage] = []
         udp_size: int | None = None
         any_class = False
+        when: tuple[Step, ...] = ()
         seen: dict[str, Directive] = {}
         context = Context(block, chain, Path(self._corefile.path).parent)
         for directive in sorted(
@@ -236,6 +238,7 @@ class _Compiler:
             self._transfers |= dict.fromkeys(parts.transfers)
             self._debug |= parts.debug
             any_class |= parts.any_class
+            when += parts.when
             udp_size = parts.udp_size or udp_size
             answers = isinstance(parts.stage, Answer)
             if parts.stage is not None and not (
@@ -249,6 +252,7 @@ class _Compiler:
             origins=origins,
             udp_size=UNSET if udp_size is None else udp_size,
             any_class=any_class,
+            when=when,
             stages=tuple(stages),
         )
 

@@ -12,6 +12,7 @@ import msgspec
 
 from server.compiledrules import Rule
 from server.compiledtaps import Tap
+from server.compiledtests import Step
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,19 +282,22 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """A server block. `id` is `corefile.block_id`, and what `publish` calls it. `origins` are the
     zones that the Corefile names (not those that *auto* finds). `stages` are in their order;
     a query that passes the last one unanswered is REFUSED. `udp_size` is how many octets a reply
-    over UDP has at most; without `any_class`, queries of other classes than IN are REFUSED."""
+    over UDP has at most; without `any_class`, queries of other classes than IN are REFUSED.
+    `when` is its view's condition: other queries are not for it."""
 
     id: str
     view: str = ""
     origins: tuple[str, ...]
     udp_size: int | msgspec.UnsetType = msgspec.UNSET
     any_class: bool = False
+    when: tuple[Step, ...] = ()
     stages: tuple[Stage, ...]
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Queries on `listeners[listener]` whose name is at or below `origin`, and below no longer
-    origin of that listener, go to the chain with the id `chain`. A DS query whose name is itself
+    origin of that listener, go to the chain with the id `chain`, if that takes them; of several
+    routes with the same origin the first that does counts. A DS query whose name is itself
     an origin goes to the parent's route where there is one with an answer stage. A query that no
     route takes is REFUSED. `origin` is the label `zone` of the metrics."""
 

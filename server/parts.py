@@ -11,6 +11,7 @@ from corefile.arguments import Endpoint, SecretReference
 from corefile.directive import Block, Directive
 from corefile.place import CorefileWarning
 from server.compiled import Answer, Stage
+from server.compiledtests import Step
 
 
 @attrs.frozen
@@ -98,8 +99,8 @@ class FeedTransfer:
 
 @attrs.frozen
 class Parts:
-    """A stage of the chain, services of the process, or neither. `udp_size` and `any_class` are
-    of the chain (`server.compiled.Chain`); `debug` is of the process."""
+    """A stage of the chain, services of the process, or neither. `udp_size`, `any_class` and
+    `when` are of the chain (`server.compiled.Chain`); `debug` is of the process."""
 
     stage: Stage | None = None
     service: Service | None = None
@@ -110,6 +111,7 @@ class Parts:
     debug: bool = False
     refills: tuple[Refill, ...] = ()
     transfers: tuple[FeedTransfer, ...] = ()
+    when: tuple[Step, ...] = ()
 
 
 @attrs.frozen

@@ -41,6 +41,7 @@ from server.plugins import (
     rrl,
     sign,
     timeouts,
+    view,
     whoami,
 )
 from server.plugins import (
@@ -84,5 +85,6 @@ BUILT_IN: Mapping[str, Setup] = {
     "rrl": rrl.setup,
     "sign": sign.setup,
     "timeouts": timeouts.setup,
+    "view": view.setup,
     "whoami": whoami.setup,
 }

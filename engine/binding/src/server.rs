@@ -7,6 +7,7 @@ use pyo3::types::PyBytes;
 use zoneward_core::error::Result;
 use zoneward_core::server::Server;
 use zoneward_core::server::parked::{Handle, Parked};
+use zoneward_core::server::predicate;
 use zoneward_core::server::rpz::feed::Counts;
 
 use crate::errors;
@@ -14,7 +15,13 @@ use crate::zone::{PyZone, lower_name};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyServer>()?;
-    module.add_class::<PyParkedQuery>()
+    module.add_class::<PyParkedQuery>()?;
+    module.add_function(wrap_pyfunction!(check_pattern, module)?)
+}
+
+#[pyfunction]
+fn check_pattern(py: Python<'_>, pattern: &str) -> PyResult<()> {
+    errors::detached(py, || predicate::pattern(pattern).map(drop))
 }
 
 /// The query path: sockets, threads, chains, zones.

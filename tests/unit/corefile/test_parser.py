@@ -200,6 +200,18 @@ def test_the_same_zone_twice_is_refused(text: str, place: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "a.test {\n}\na.test {\n view v\n}",
+        "b.test a.test {\n}\nb.test:54 a.test {\n view v\n}",
+        "a.test {\n bind ::1 ::2\n}\na.test {\n bind ::2\n view v\n}",
+    ],
+)
+def test_a_view_behind_a_block_that_takes_all_is_refused(text: str) -> None:
+    assert "this view is never asked: the block at conf/Corefile:1:" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "a.test {\n}\na.test:54 {\n}",
         "a.test {\n bind 127.0.0.1\n}\na.test {\n bind 127.0.0.2\n}",
         "a.test {\n view v\n}\na.test {\n view w\n}",

@@ -14,6 +14,7 @@ use crate::server::handle::UDP_BUFFER;
 use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
 use crate::server::limit::Limit;
 use crate::server::log::Log;
+use crate::server::predicate::Predicate;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
 use crate::server::rpz::Rpz;
@@ -121,6 +122,7 @@ pub fn chain(
     let mut chain = Chain::new(config.id.clone(), config.view.clone(), stages, labels);
     (chain.has_answer, chain.counts, chain.loops) = (has_answer, counts, loops);
     chain.cache = cache;
+    chain.when = Predicate::new(&config.when)?;
     (chain.udp_size, chain.any_class) = (config.udp_size.clamp(512, UDP_BUFFER), config.any_class);
     Ok(chain)
 }

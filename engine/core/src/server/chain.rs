@@ -11,6 +11,7 @@ use crate::answer::UDP_SIZE;
 use crate::query::{Query, class, rcode};
 use crate::server::cache::Cache;
 use crate::server::handle::limit;
+use crate::server::predicate::Predicate;
 use crate::server::routes::Route;
 use crate::server::rules::alias::Alias;
 use crate::server::tap::Tap;
@@ -182,6 +183,8 @@ pub struct Chain {
     pub udp_size: usize,
     /// Whether queries of other classes than IN are taken.
     pub any_class: bool,
+    /// Of the view.
+    pub when: Predicate,
     leaving: Vec<usize>,
     sending: Vec<usize>,
     /// Of those that copy what upstreams are asked.
@@ -211,10 +214,16 @@ impl Chain {
             loops: vec![],
             udp_size: UDP_SIZE,
             any_class: false,
+            when: Predicate::default(),
             leaving,
             sending,
             following,
         }
+    }
+
+    /// Whether its view is for the query.
+    pub fn takes(&self, query: &Query<'_>, peer: &Peer) -> bool {
+        self.when.holds(query, peer)
     }
 
     /// Enter the stages from the one with index `from` on.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::answer::UDP_SIZE;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::server::predicate::config::Step;
 use crate::server::rules::config::{Octets, Rule};
 use crate::server::tap::config::Tap;
 
@@ -63,6 +64,9 @@ pub struct Chain {
     /// Whether queries of other classes than IN are taken.
     #[serde(default)]
     pub any_class: bool,
+    /// What its view takes; empty for all.
+    #[serde(default)]
+    pub when: Vec<Step>,
     pub stages: Vec<Stage>,
 }
 

@@ -71,7 +71,7 @@ fn attempt(
         Err(Unreadable::Silence) => return Handled::Silence,
         Err(Unreadable::Error(code)) => return Handled::Reply(bare_error(packet, code, out)),
     };
-    let route = match (query.refusal(), listener.routes.find(&query)) {
+    let route = match (query.refusal(), listener.routes.find(&query, &peer)) {
         (None, Some(route)) => route,
         (refused, _) => {
             let code = refused.unwrap_or(rcode::REFUSED);

@@ -15,6 +15,7 @@ mod log;
 mod metrics;
 mod opt;
 pub mod parked;
+pub mod predicate;
 pub mod reply;
 mod ring;
 mod routes;

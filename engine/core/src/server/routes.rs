@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use crate::name::{Name, NameRef};
 use crate::query::Query;
 use crate::rdata::rtype;
-use crate::server::chain::Chain;
+use crate::server::chain::{Chain, Peer};
 use crate::server::config::Timeouts;
 use crate::server::metrics::Series;
 use crate::zone::Zone;
@@ -43,25 +43,30 @@ pub struct Route {
     pub series: Arc<Series>,
 }
 
+/// By origin, in their order.
 #[derive(Default)]
-pub struct Routes(NameMap<Arc<Route>>);
+pub struct Routes(NameMap<Vec<Arc<Route>>>);
 
 impl Routes {
     pub fn insert(&mut self, origin: Name, route: Arc<Route>) {
-        self.0.insert(origin, route);
+        self.0.entry(origin).or_default().push(route);
     }
 
     pub fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
-        self.0.values().map(|route| &route.chain)
+        self.0.values().flatten().map(|route| &route.chain)
     }
 
-    /// The longest origin that encloses the name. A DS record is the parent's: a query for it
-    /// goes to the nearest ancestor's chain that is authoritative (RFC 4035 section 3.1.4.1).
-    pub fn find(&self, query: &Query<'_>) -> Option<&Arc<Route>> {
+    /// The longest origin that encloses the name and has a chain whose view takes the query; the
+    /// first such chain. A DS record is the parent's: a query for it goes to the nearest
+    /// ancestor's chain that is authoritative (RFC 4035 section 3.1.4.1).
+    pub fn find(&self, query: &Query<'_>, peer: &Peer) -> Option<&Arc<Route>> {
         let name = query.name();
         let mut nearest = None;
         for ancestor in name.ancestors() {
-            let Some(route) = self.0.get(ancestor) else { continue };
+            let Some(routes) = self.0.get(ancestor) else { continue };
+            let Some(route) = routes.iter().find(|route| route.chain.takes(query, peer)) else {
+                continue;
+            };
             if query.qtype != rtype::DS {
                 return Some(route);
             }

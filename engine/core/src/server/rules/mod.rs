@@ -30,6 +30,8 @@ use crate::server::stock::Stock;
 use alias::Alias;
 use arc_swap::ArcSwap;
 use config::{Action, Record, Reply, Signed};
+#[cfg(test)]
+pub use program::question;
 use program::{Program, Rule};
 
 /// Where nothing is forged: in zones that are signed here.
