@@ -220,13 +220,10 @@ async def run_load(
     return load.rcodes, list(load.waiting.values())
 
 
-@pytest.mark.parametrize(
-    ("number", "what"), [(signal.SIGKILL, "dies"), (signal.SIGSTOP, "hangs")], ids=["dies", "hangs"]
-)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
 @pytest.mark.parametrize("options", ["", "force_tcp"], ids=["udp", "tcp"])
 def test_no_query_is_lost_when_an_upstream_goes_amid_the_load(
     number: signal.Signals,
-    what: str,
     options: str,
     house: House,
     signed: Path,
@@ -252,13 +249,47 @@ def test_no_query_is_lost_when_an_upstream_goes_amid_the_load(
                     os.kill(pid, what)
 
         # An attempt waits two seconds, and the next upstream answers.
-        load = run_load(house.address, LOAD, lambda: send(number), 6)
-        rcodes, lost = asyncio.run(load)
+        loses_none(house, lambda: send(number))
         send(signal.SIGCONT)
-        assert lost == [], f"an upstream {what}: {len(lost)} queries are lost"
-        assert set(rcodes) == {dns.rcode.NOERROR}
-        assert len(rcodes) == LOAD
         house.stop()
+
+
+def test_an_upstream_that_comes_back_takes_over_when_the_other_dies_amid_the_load(
+    house: House, signed: Path, tmp_path: Path, address: str
+) -> None:
+    places = {peer: peers.door(peer, next_to(address, 1)) for peer in ("nsd", "bind")}
+    resolver, port = peers.door("knot", next_to(address, 2))
+    stubs = [Stub(ORIGIN, *places["nsd"])]
+    with contextlib.ExitStack() as stack:
+        processes = {
+            peer: stack.enter_context(
+                peers.running(peer, tmp_path / peer, *place, [(ORIGIN, signed)])
+            )
+            for peer, place in places.items()
+        }
+        first = stack.enter_context(unbound(tmp_path / "first", resolver, port, stubs))
+        house.corefile(
+            f".:@PORT@ {{\n bind @ADDRESS@\n forward . {first.upstream} "
+            f"{places['bind'][0]}:{places['bind'][1]} {{\n policy round_robin\n }}\n errors\n}}"
+        )
+        serve(house)
+        loses_none(house, first.process.kill, LOAD // 3)
+        stack.enter_context(unbound(tmp_path / "again", resolver, port, stubs))
+        # What BIND answers, it answers with authority.
+        until(
+            lambda: not house.ask(f"www.{ORIGIN}").flags & AA,
+            10,
+            f"Unbound is asked again\n{house.log}",
+        )
+        loses_none(house, processes["bind"].kill, LOAD // 3)
+        assert not house.ask(f"www.{ORIGIN}").flags & AA
+        house.stop()
+
+
+def loses_none(house: House, middle: Callable[[], None], count: int = LOAD) -> None:
+    rcodes, lost = asyncio.run(run_load(house.address, count, middle, 6))
+    assert lost == []
+    assert rcodes == [dns.rcode.NOERROR] * count
 
 
 def test_a_long_answer_comes_whole_over_tcp(
