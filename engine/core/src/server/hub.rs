@@ -27,9 +27,39 @@ pub struct Counts {
     pub expired: AtomicU64,
 }
 
+/// What waits to be taken, until it is closed.
+struct Queue<T>(Mutex<Option<Vec<T>>>);
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self(Mutex::new(Some(vec![])))
+    }
+
+    /// Back it comes where it is closed.
+    fn put(&self, one: T) -> Option<T> {
+        match locked(&self.0).as_mut() {
+            Some(waiting) => waiting.push(one),
+            None => return Some(one),
+        }
+        None
+    }
+
+    /// All that wait, into an empty `room`.
+    fn empty_into(&self, room: &mut Vec<T>) {
+        if let Some(waiting) = locked(&self.0).as_mut() {
+            std::mem::swap(waiting, room);
+        }
+    }
+
+    /// Nothing is taken in any more; what waited.
+    fn close(&self) -> Vec<T> {
+        locked(&self.0).take().unwrap_or_default()
+    }
+}
+
 pub struct Hub {
     event: OwnedFd,
-    queue: Mutex<Vec<Arc<Parked>>>,
+    queue: Queue<Arc<Parked>>,
     /// Python's calls for what became of queries further on, and what did.
     calls: Mutex<Vec<(Callback, Option<Vec<u8>>)>>,
     counts: Mutex<BTreeMap<u32, Arc<Counts>>>,
@@ -39,18 +69,20 @@ pub struct Hub {
     closed: AtomicBool,
     inboxes: OnceLock<Vec<Arc<Inbox>>>,
     turn: AtomicUsize,
+    /// Of all that is done for queries.
+    pub panics: AtomicU64,
 }
 
 /// Queries that a query thread has to take to an upstream.
 pub struct Inbox {
     event: OwnedFd,
-    queue: Mutex<Vec<Handle>>,
+    queue: Queue<Handle>,
     filled: AtomicBool,
 }
 
 impl Inbox {
     pub fn new() -> io::Result<Self> {
-        Ok(Self { event: wake::event()?, queue: Mutex::default(), filled: AtomicBool::new(false) })
+        Ok(Self { event: wake::event()?, queue: Queue::new(), filled: AtomicBool::new(false) })
     }
 
     /// Readable when another thread has put something in.
@@ -58,9 +90,12 @@ impl Inbox {
         self.event.as_raw_fd()
     }
 
-    /// The thread that the inbox belongs to looks into it before it waits.
+    /// The thread that the inbox belongs to looks into it before it waits. Where nobody will
+    /// look any more, the query fails.
     fn put(&self, handle: Handle, is_own: bool) {
-        locked(&self.queue).push(handle);
+        if let Some(late) = self.queue.put(handle) {
+            return drop(late);
+        }
         self.filled.store(true, Ordering::Release);
         if !is_own {
             wake::ring(&self.event);
@@ -70,7 +105,7 @@ impl Inbox {
     /// All that is there, into an empty `room`.
     pub fn empty_into(&self, room: &mut Vec<Handle>) {
         if self.filled.swap(false, Ordering::AcqRel) {
-            std::mem::swap(&mut *locked(&self.queue), room);
+            self.queue.empty_into(room);
         }
     }
 
@@ -108,7 +143,7 @@ impl Hub {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             event: wake::event()?,
-            queue: Mutex::default(),
+            queue: Queue::new(),
             calls: Mutex::default(),
             counts: Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -117,6 +152,7 @@ impl Hub {
             closed: AtomicBool::new(false),
             inboxes: OnceLock::new(),
             turn: AtomicUsize::new(0),
+            panics: AtomicU64::new(0),
         })
     }
 
@@ -149,7 +185,9 @@ impl Hub {
         wake::clear(&self.event);
         let calls = std::mem::take(&mut *locked(&self.calls));
         calls.into_iter().for_each(|(callback, reply)| callback(reply));
-        std::mem::take(&mut *locked(&self.queue))
+        let mut parked = vec![];
+        self.queue.empty_into(&mut parked);
+        parked
     }
 
     pub fn stats(&self) -> Vec<PluginCounts> {
@@ -203,8 +241,14 @@ impl Hub {
         if is_soonest {
             self.sooner.notify_one();
         }
-        locked(&self.queue).push(parked);
-        wake::ring(&self.event);
+        self.enqueue(parked);
+    }
+
+    fn enqueue(&self, parked: Arc<Parked>) {
+        match self.queue.put(parked) {
+            Some(late) => late.fail(),
+            None => wake::ring(&self.event),
+        }
     }
 
     /// Run the stages behind `held.stage`, for a reply that it sees go by or `held.back` waits
@@ -229,15 +273,15 @@ impl Hub {
         let inbox = inboxes.get(thread).filter(|_| !full && !self.is_closed());
         // Whoever answers it counts it: that thread, or this one.
         let counting = if inbox.is_some() { thread } else { shard };
-        let handle = Handle(Arc::new(Parked::new(self.clone(), None, held, counting)));
+        let parked = Arc::new(Parked::new(self.clone(), None, held, counting));
         match inbox {
-            Some(inbox) => inbox.put(handle, thread == shard),
-            None => drop(handle),
+            Some(inbox) => inbox.put(Handle(parked), thread == shard),
+            None => parked.fail(),
         }
     }
 
-    /// The thread that keeps the deadlines; ends when the hub closes. Panics are counted.
-    pub fn keep_time(&self, panics: &AtomicU64) {
+    /// The thread that keeps the deadlines; ends when the hub closes.
+    pub fn keep_time(&self) {
         let mut timers = locked(&self.timers);
         while !self.closed.load(Ordering::Acquire) {
             let now = Instant::now();
@@ -246,7 +290,7 @@ impl Hub {
                     let due = timers.pop();
                     drop(timers);
                     if let Some(parked) = due.and_then(|timer| timer.0.parked.upgrade()) {
-                        guarded(panics, || parked.expire());
+                        guarded(&self.panics, || parked.expire());
                     }
                     timers = locked(&self.timers);
                 }
@@ -276,78 +320,12 @@ impl Hub {
                 parked.fail();
             }
         }
-        locked(&self.queue).clear();
+        self.queue.close().iter().for_each(|parked| parked.fail());
         for inbox in self.inboxes.get().into_iter().flatten() {
-            let mut left = vec![];
-            inbox.empty_into(&mut left);
+            drop(inbox.queue.close());
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::server::chain::{Chain, Clock, Exchange, Peer, Stage};
-    use crate::server::parked::{Back, Respond};
-    use crate::server::routes::Route;
-
-    struct Counting(Arc<AtomicUsize>);
-
-    impl Stage for Counting {
-        fn sent(&self, exchange: &Exchange<'_>, _: &[u8]) {
-            self.0.store(exchange.shard, Ordering::Relaxed);
-        }
-
-        fn has_sent(&self) -> bool {
-            true
-        }
-    }
-
-    struct Nobody;
-
-    impl Respond for Nobody {
-        fn respond(self: Box<Self>, _: &[u8]) {}
-    }
-
-    #[test]
-    fn the_thread_that_answers_counts() {
-        let cases = [
-            ("its own thread's inbox", 1, false, 1),
-            ("from TCP, the first thread's turn", SHARED_SHARD, false, 0),
-            ("refused on a query thread", 1, true, 1),
-            ("refused on TCP's", SHARED_SHARD, true, SHARED_SHARD),
-        ];
-        for (what, shard, refused, expected) in cases {
-            let hub = Arc::new(Hub::new().unwrap());
-            hub.open_inboxes(2).unwrap();
-            if refused {
-                hub.close();
-            }
-            let counted = Arc::new(AtomicUsize::new(7));
-            let stages: Vec<Box<dyn Stage>> = vec![Box::new(Counting(counted.clone()))];
-            let chain = Arc::new(Chain::new(String::new(), String::new(), stages, vec![]));
-            let held = Held {
-                packet: b"\0\0\0\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01"[..].into(),
-                peer: Peer {
-                    client: "127.0.0.1:1".parse().unwrap(),
-                    local: None,
-                    port: 53,
-                    stream: false,
-                },
-                clock: Clock { received: Instant::now(), wall: 0 },
-                route: Arc::new(Route { chain, ..Route::for_tests() }),
-                stage: 0,
-                back: Back::Client(Box::new(Nobody)),
-                alias: None,
-            };
-            hub.park(held, shard);
-            // Whoever has what is in an inbox and lets go of it answers it.
-            let mut waiting = vec![];
-            for thread in [0, 1] {
-                hub.inbox(thread).unwrap().empty_into(&mut waiting);
-                waiting.clear();
-            }
-            assert_eq!(counted.load(Ordering::Relaxed), expected, "{what}");
-        }
-    }
-}
+mod tests;

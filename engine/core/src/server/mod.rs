@@ -32,7 +32,7 @@ mod wake;
 use std::collections::HashMap;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -57,7 +57,6 @@ use stock::Stock;
 pub struct Shared {
     state: ArcSwap<State>,
     hub: Arc<Hub>,
-    panics: AtomicU64,
     closing: AtomicBool,
     callers: Callers,
     stream_shard: usize,
@@ -142,7 +141,6 @@ impl Server {
             shared: Arc::new(Shared {
                 state: ArcSwap::default(),
                 hub: self.hub.clone(),
-                panics: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
                 callers: Callers::default(),
                 stream_shard: SHARED_SHARD,
@@ -272,7 +270,7 @@ impl Server {
             taps: bound.map(|bound| bound.sinks.stats()).unwrap_or_default(),
             loops: bound.map(Bound::loops_seen).unwrap_or_default(),
             hits: self.stock.hits.stats(),
-            panics: bound.map_or(0, |bound| bound.shared.panics.load(Ordering::Relaxed)),
+            panics: self.hub.panics.load(Ordering::Relaxed),
             log_dropped: self.ring.dropped(),
         };
         // Numbers and strings only: there is nothing that JSON can't hold.
@@ -438,7 +436,7 @@ impl Bound {
         let shared = self.shared.clone();
         let timer = thread::Builder::new()
             .name("zoneward-timer".into())
-            .spawn(move || shared.hub.keep_time(&shared.panics))?;
+            .spawn(move || shared.hub.keep_time())?;
         let mut running =
             Running { workers: vec![], timer, wakes: vec![], runtime, accepting: HashMap::new() };
         let most = forward::poller::most_sockets(self.threads);

@@ -10,7 +10,7 @@ use crate::query::{HEADER, Query, bits, rcode};
 use crate::server::chain::{Clock, Exchange, Peer, Run};
 use crate::server::config::OnFailure;
 use crate::server::forward::Forward;
-use crate::server::handle::fit;
+use crate::server::handle::{fit, guarded};
 use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
 use crate::server::rules::alias::Alias;
@@ -363,7 +363,9 @@ enum Further {
 pub struct Handle(pub Arc<Parked>);
 
 impl Drop for Handle {
+    /// It may be a panic that lets go of it: a second one that got out of here would be the
+    /// end of the process.
     fn drop(&mut self) {
-        self.0.fail();
+        guarded(&self.0.hub.panics, || self.0.fail());
     }
 }

@@ -113,13 +113,13 @@ async fn read(
             Peer { client: visit.client, local: visit.local, port: visit.door.1, stream: true };
         let clock = clock();
         let shard = shared.stream_shard;
-        let handled = handle(listener, &packet, peer, clock, shard, &shared.panics, &mut out);
+        let handled = handle(listener, &packet, peer, clock, shard, &shared.hub.panics, &mut out);
         if let Handled::Stale(_, route, stage) = &handled {
             let (packet, route, stage) = (packet.clone().into(), route.clone(), *stage);
             let back = Back::Stage(stage);
             let held = Held { packet, peer, clock, route, stage, back, alias: None };
             // Nobody waits for it.
-            guarded(&shared.panics, || shared.hub.refresh(held, shard));
+            guarded(&shared.hub.panics, || shared.hub.refresh(held, shard));
         }
         match handled {
             Handled::Reply(length) | Handled::Stale(length, ..) => {
@@ -134,7 +134,7 @@ async fn read(
             Handled::Parked(route, stage, alias) => {
                 let back = Back::Client(Box::new(Later { sender: sender.clone(), turn }));
                 let held = Held { packet: packet.into(), peer, clock, route, stage, back, alias };
-                if guarded(&shared.panics, || shared.hub.park(held, shard)).is_none() {
+                if guarded(&shared.hub.panics, || shared.hub.park(held, shard)).is_none() {
                     break;
                 }
             }

@@ -335,7 +335,7 @@ impl Worker {
     /// What goes on with upstreams. A panic fails the queries that wait, and is counted.
     fn forward(&mut self, is_ready: bool) {
         let forwarder = &mut self.forwarder;
-        if guarded(&self.shared.panics, || forwarder.turn(is_ready)).is_none() {
+        if guarded(&self.shared.hub.panics, || forwarder.turn(is_ready)).is_none() {
             let inbox = self.shared.hub.inbox(self.index);
             if let Some(Ok(anew)) = inbox.map(|inbox| Forwarder::new(inbox, self.most)) {
                 self.forwarder = anew;
@@ -356,7 +356,7 @@ impl Worker {
 
     fn serve(&self, listener: &Listener, socket: &Arc<UdpSocket>, batch: &mut Batch) {
         let wildcard = listener.door.0.is_unspecified();
-        let (hub, panics) = (&self.shared.hub, &self.shared.panics);
+        let (hub, panics) = (&self.shared.hub, &self.shared.hub.panics);
         for _ in 0..TURN {
             let clock = clock();
             let taken = batch.turn(socket.as_raw_fd(), wildcard, |packet, back, out| {

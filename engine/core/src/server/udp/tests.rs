@@ -57,7 +57,6 @@ fn worker() -> Worker {
     let shared = Arc::new(Shared {
         state: ArcSwap::default(),
         hub,
-        panics: Default::default(),
         closing: AtomicBool::new(false),
         callers: Callers::default(),
         stream_shard: SHARED_SHARD,
@@ -100,6 +99,6 @@ fn a_panic_behind_a_parked_query_costs_that_query_alone() {
         client.recv(&mut reply).unwrap();
         assert_eq!(reply[..2], [0x12, 0x34], "{what}");
         assert_eq!(u16::from(reply[3]) & bits::RCODE, expected, "{what}");
-        assert_eq!(worker.shared.panics.load(Ordering::Relaxed), 1, "{what}");
+        assert_eq!(worker.shared.hub.panics.load(Ordering::Relaxed), 1, "{what}");
     }
 }
