@@ -51,6 +51,11 @@ class OverlaidSource:
         if isinstance(self._inner, Followed):
             await self._inner.taken()
 
+    async def list_again(self) -> None:
+        """Raises SourceError."""
+        if isinstance(self._inner, Followed):
+            await self._inner.list_again()
+
     def standing(self) -> Standing | None:
         return self._inner.standing() if isinstance(self._inner, Followed) else None
 

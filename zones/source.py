@@ -76,6 +76,11 @@ class Followed(Protocol):
         """What `load` or `increment` gave last is served now."""
         ...
 
+    async def list_again(self) -> None:
+        """Ask for everything anew, whatever is known, and wait a while until that is there.
+        Raises SourceError when it does not come."""
+        ...
+
     def standing(self) -> Standing | None: ...
 
     async def stop(self) -> None:

@@ -21,12 +21,11 @@ from signer.service import ZoneSigner
 from signer.state import StateError
 from zones.increment import Increment
 from zones.offloop import OffLoop
-from zones.plain import content_loss, next_version
-from zones.serial import newer
 from zones.source import Followed, Source, SourceError, Standing
 from zones.versions import VersionKeeper
 from zoneward import logging
 from zoneward.content import changes_of, dnskeys_of, faults_of
+from zoneward.plainzone import PlainZone
 from zoneward.refusal import one_line
 
 # After a version could not be written, or the engine failed, in seconds.
@@ -76,8 +75,9 @@ class ZoneTask:
         self.reverify_faults = 0
         self._source = source
         self._followed = source if isinstance(source, Followed) else None
-        self._percent = 100 if volatile else 10
         self._off = OffLoop(executor)
+        percent = 100 if volatile else 10
+        self._plain = PlainZone(block, source.origin, place, self._off, percent=percent)
         self._published = published
         self._passed = passed
         self._wake = asyncio.Event()
@@ -88,13 +88,11 @@ class ZoneTask:
         self._resign: frozenset[Target] = frozenset()
         self._waiters: list[asyncio.Future[str]] = []
         self._source_serial: int | None = None
-        self._lost: bytes | None = None
-        self._accepted: bytes | None = None
-        self._above: int | None = None
         self._mended: tuple[str, ...] = ()
         self._said_at = -PACE
         # Whether the source was read while the zone was held.
         self._untaken = False
+        self._ended = False
 
     @property
     def origin(self) -> dns.name.Name:
@@ -124,28 +122,37 @@ class ZoneTask:
         """Of a zone that is not signed here: a server holds a newer version than ours, or
         another under our serial (`foreign`), as after lost state. It gets one above that."""
         current = self.keeper.current
-        if current is None:
-            return
-        if newer(serial, current.serial) or (foreign and serial == current.serial):
-            self._above = serial
+        if current is not None and self._plain.server_holds(serial, current, foreign=foreign):
             self.ask(load=True)
 
     async def reload(self) -> str:
-        """Read the source now; the line that says what came of it."""
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiters.append(done)
-        self.ask(load=True)
-        return await done
+        """Read the source now, all that it has; the line that says what came of it."""
+        if self._followed is not None:
+            try:
+                await self._followed.list_again()
+            except SourceError as error:
+                return f"zone {self.origin}: {error}{self._still_served()}"
+        return await self._outcome(load=True)
 
     async def resign(self, target: Target | None = None) -> str:
         """Make signatures anew now, all or one target's; the line that says what came of it."""
+        if target is None:
+            return await self._outcome(scope="anew")
+        return await self._outcome(resign=frozenset({target}))
+
+    async def _outcome(
+        self, *, load: bool = False, scope: str = "changes", resign: frozenset[Target] = frozenset()
+    ) -> str:
+        """Of a pass that is asked for here."""
+        if self._ended:
+            return self._out_of_service()
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiters.append(done)
-        if target is None:
-            self.ask(scope="anew")
-        else:
-            self.ask(resign=frozenset({target}))
+        self.ask(load=load, scope=scope, resign=resign)
         return await done
+
+    def _out_of_service(self) -> str:
+        return f"zone {self.origin}: was taken out of service"
 
     async def reverify(self) -> None:
         """Verify the whole current version again, trusting nothing that was found before:
@@ -161,14 +168,11 @@ class ZoneTask:
         self.reverify_faults = len(faults)
         if faults:
             more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
+            ours = self.signer is not None
+            remedy = "it is signed anew" if ours else "have it signed again where that is done"
             _log.error(
                 f"zone {self.origin} serial {zone.serial}: verifying what is served again found "
-                f"faults: {faults[0]}{more}; validating resolvers refuse it: "
-                + (
-                    "it is signed anew"
-                    if self.signer
-                    else "have it signed again where that is done"
-                ),
+                f"faults: {faults[0]}{more}; validating resolvers refuse it: {remedy}",
                 block=self.block,
             )
             self._mend(faults)
@@ -187,11 +191,9 @@ class ZoneTask:
         if self.signer is not None:
             if await self.signer.accept(self.block) is None:
                 return None
-        elif self._lost is None:
+        elif not self._plain.accept():
             return None
-        else:
-            self._accepted = self._lost
-        return await self.reload()
+        return await self._outcome(load=True)
 
     async def dnskeys(self) -> frozenset[bytes] | None:
         """Those in the source; None where it can't be read."""
@@ -207,7 +209,8 @@ class ZoneTask:
                 group.create_task(self._follow())
                 group.create_task(self._work())
         finally:
-            self._answer(self._waiters, f"zone {self.origin}: was taken out of service")
+            self._ended = True
+            self._answer(self._waiters, self._out_of_service())
 
     async def stop(self) -> None:
         """Let go of the source, once `run` has ended."""
@@ -230,7 +233,7 @@ class ZoneTask:
             try:
                 line = await self._pass(load, whole, scope, resign)
             except asyncio.CancelledError:
-                self._answer(waiters, f"zone {self.origin}: was taken out of service")
+                self._answer(waiters, self._out_of_service())
                 raise
             except (engine.EngineError, KeystoreError, StateError, OSError) as error:
                 line = self._fail(
@@ -355,48 +358,19 @@ class ZoneTask:
         current = self.keeper.current
         if read is None:
             return f"zone {self.origin}: nothing to do"
-        if isinstance(read, Increment):
-            assert current is not None
-            return await self._pass_increment(read, current)
-        loss = await self._off.run(content_loss, current, read, percent=self._percent)
-        digest = await self._off.run(read.digest) if loss else None
-        if loss is not None and digest != self._accepted:
-            self._lost = digest
-            return self._fail(
-                f"{self.place}: held: {loss}; if that is meant, "
-                f"`zoneward zones accept {self.origin}`{self._still_served()}"
-            )
-        self._lost = self._accepted = None
         try:
-            version = await self._off.run(
-                next_version, current, read, self.place, above=self._above
-            )
+            version = await self._plain.next(current, read)
         except SourceError as error:
             return self._fail(str(error) + self._still_served())
         self.problem = None
         if version is None:
             await self._taken(read)
-            return f"zone {self.origin} serial {read.serial}: nothing changed"
-        if version.zone.signature_count:
-            await self._gate(version.zone, current)
+            assert current is not None
+            return f"zone {self.origin} serial {current.serial}: nothing changed"
         await self._off.to_its_end(self.keeper.write, version.zone, version.diff)
         await self._taken(read)
-        self._above = None
+        self._plain.written()
         line = f"zone {self.origin} serial {version.zone.serial}: loaded, not signed here"
-        _log.info(line, block=self.block)
-        await self._publish()
-        return line
-
-    async def _pass_increment(self, read: Increment, current: engine.Zone) -> str:
-        version = await self._off.run(read.version, current)
-        self.problem = None
-        if version is None:
-            await self._taken(read)
-            return f"zone {self.origin} serial {current.serial}: nothing changed"
-        zone, diff = version
-        await self._off.to_its_end(self.keeper.write, zone, diff)
-        await self._taken(read)
-        line = f"zone {self.origin} serial {zone.serial}: loaded, not signed here"
         self._say(line, read)
         await self._publish()
         return line
@@ -410,21 +384,6 @@ class ZoneTask:
         else:
             self._said_at = now
             _log.info(line, block=self.block)
-
-    async def _gate(self, zone: engine.Zone, current: engine.Zone | None) -> None:
-        """`gate warn`: what a validator would refuse in a presigned zone is said, not held."""
-
-        def check() -> engine.Report:
-            return engine.verify(zone, at=int(time.time()), since=current, max_failures=3)
-
-        report = await self._off.run(check)
-        if report.failure_count:
-            first = "; ".join(failure.message for failure in report.failures)
-            _log.warning(
-                f"zone {self.origin} serial {zone.serial}: validators would refuse it: "
-                f"{report.failure_count} failures: {first}",
-                block=self.block,
-            )
 
     async def _publish(self) -> None:
         self._published(self)

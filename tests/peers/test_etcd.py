@@ -288,6 +288,7 @@ def test_bad_entries_are_counted_and_the_rest_is_served(scene: Scene) -> None:
     assert "left out: 2 entries" in shown
     assert f"'{PREFIX}bad': the value is no JSON object" in shown
     assert scene.house.lines(f"left out '{PREFIX}two..dots'")
+    assert scene.house.command("zones", "reload").stdout.endswith(": nothing changed\n")
     scene.equals_a_fresh_listing()
 
 

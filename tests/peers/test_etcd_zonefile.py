@@ -146,6 +146,22 @@ def test_texts_that_come_in_a_thread_are_told_of_on_the_loop(
     assert threads == {threading.main_thread().name}
 
 
+def test_zones_that_are_reloaded_together_are_listed_once(etcd: Etcd) -> None:
+    etcd.start()
+    for name in ("a", "b"):
+        etcd.put(f"/zones/{name}.test", zone("192.0.2.1").decode())
+
+    async def story(scene: Scene) -> None:
+        await scene.texts.zones()
+        origins = [dns.name.from_text(f"{name}.test.") for name in ("a", "b")]
+        before = scene.texts.following.listings
+        sources = [TextSource(origin, scene.texts) for origin in origins]
+        await asyncio.gather(*(source.list_again() for source in sources))
+        assert scene.texts.following.listings == before + 1
+
+    run(etcd, story)
+
+
 def test_that_there_are_no_zones_is_told_too(etcd: Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asked before etcd was heard has left its zones as they were."""
     monkeypatch.setattr("zones.etcd.zonefile.FIRST_WAIT", 0.1)

@@ -17,6 +17,7 @@ from zones.etcd.config import Cluster
 from zones.etcd.copy import CopiedItem, Copy
 from zones.etcd.follower import Follower, Mark
 from zones.offloop import OffLoop
+from zones.source import SourceError
 
 # A burst is over when nothing came for so long, in seconds.
 QUIET = 0.002
@@ -24,6 +25,8 @@ QUIET = 0.002
 _MANY = 2000
 # The copy on disk is renewed this often at most, in seconds.
 COPY_EVERY = 10.0
+# How long who asks for a listing waits for it, in seconds.
+LISTING_WAIT = 10.0
 _AGAIN = 1.0
 
 _log = logging.getLogger("zoneward.etcd")
@@ -75,6 +78,7 @@ class Following:
         self.wake = asyncio.Event()
         #: A copy was read, or a listing taken.
         self.known = asyncio.Event()
+        self._listed = asyncio.Event()
         self._name = name
         self._cluster = cluster
         self._prefix = prefix
@@ -111,6 +115,24 @@ class Following:
             await asyncio.sleep(min(QUIET, left))
             if self._held.number == before:
                 return
+
+    async def until(self, event: asyncio.Event, place: str, seconds: float) -> None:
+        """Wait for one of the events. Raises SourceError, of `place`, when it takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            problem = self.problem or "it is being listed"
+            raise SourceError(place, problem, "it is tried again all the time") from None
+
+    async def list_again(self, place: str) -> None:
+        """Have all keys listed anew, and wait for that. Raises SourceError, of `place`."""
+        # From then on there is somebody to ask.
+        await self.until(self.known, place, LISTING_WAIT)
+        self._listed.clear()
+        if self._follower is not None:
+            self._follower.list_again()
+        await self.until(self._listed, place, LISTING_WAIT)
 
     @property
     def problem(self) -> str | None:
@@ -165,6 +187,7 @@ class Following:
         self.mark = mark
         self.listings += 1
         self.known.set()
+        self._listed.set()
         await self._save()
 
     async def change(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -21,7 +20,7 @@ from zones.etcd.rrsets import zone_text
 from zones.etcd.tree import MOST_BELOW
 from zones.increment import Increment, increment, sound_zone
 from zones.offloop import OffLoop
-from zones.source import Hint, SourceError, Standing
+from zones.source import Hint, Standing
 
 # How long a reading waits for a first listing, in seconds.
 FIRST_WAIT = 5.0
@@ -75,12 +74,7 @@ class SkydnsSource:
     async def load(self) -> engine.Zone:
         """The zone as of the last revision taken, whole. Raises SourceError while none was."""
         self.following.start()
-        try:
-            async with asyncio.timeout(FIRST_WAIT):
-                await self.following.synced.wait()
-        except TimeoutError:
-            problem = self.following.problem or "it is being listed"
-            raise SourceError(self.place, problem, "it is tried again all the time") from None
+        await self.following.until(self.following.synced, self.place, FIRST_WAIT)
         async with self.following.changing:
             self._offer = _Offer(self._holding.number, self._holding.revision, whole=True)
             return await self._off.run(self._scan_whole)
@@ -115,6 +109,10 @@ class SkydnsSource:
             await self.following.gather(self._config.gather)
             wake.clear()
             yield Hint(self.place)
+
+    async def list_again(self) -> None:
+        """Raises SourceError."""
+        await self.following.list_again(self.place)
 
     async def stop(self) -> None:
         await self.following.stop()

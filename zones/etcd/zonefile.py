@@ -88,15 +88,8 @@ class ZoneTexts:
     async def zones(self) -> tuple[dns.name.Name, ...]:
         """Those that etcd has, or had when it was heard last. Raises SourceError while nothing is
         known."""
-        try:
-            async with asyncio.timeout(FIRST_WAIT):
-                await self.following.known.wait()
-        except TimeoutError:
-            raise SourceError(
-                f"etcd {self.config.cluster.endpoints[0]} {self.config.prefix.decode()}",
-                self.following.problem or "it is being listed",
-                "it is tried again all the time",
-            ) from None
+        place = f"etcd {self.config.cluster.endpoints[0]} {self.config.prefix.decode()}"
+        await self.following.until(self.following.known, place, FIRST_WAIT)
         async with self.following.changing:
             there = self._told = frozenset(self._zones)
         return tuple(there)
@@ -235,12 +228,7 @@ class TextSource:
     async def load(self) -> engine.Zone:
         """Raises SourceError: etcd was never heard, the zone is gone, its text has errors."""
         following = self._texts.following
-        try:
-            async with asyncio.timeout(FIRST_WAIT):
-                await following.synced.wait()
-        except TimeoutError:
-            problem = following.problem or "it is being listed"
-            raise SourceError(self._place, problem, "it is tried again all the time") from None
+        await following.until(following.synced, self._place, FIRST_WAIT)
         found = self._texts.text(self._origin)
         if found is None:
             raise SourceError(self._place, "there is no such key", "put it back")
@@ -260,6 +248,10 @@ class TextSource:
 
     async def taken(self) -> None:
         self._served = self._offered
+
+    async def list_again(self) -> None:
+        """All zones of the directive. Raises SourceError."""
+        await self._texts.following.list_again(self._place)
 
     def standing(self) -> Standing:
         """What came since the zone's own text did was of other zones."""
