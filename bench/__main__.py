@@ -5,11 +5,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import batch, cache, etcd, lines, manyzones, memory, queries, work
+from bench import batch, cache, etcd, lines, manyzones, memory, queries, stages, work
 
 PARTS = (
-    *("queries", "cache", "signing", "verifying", "loading", "memory", "manyzones", "etcd"),
-    "lines",
+    *("queries", "cache", "stages", "signing", "verifying", "loading", "memory", "manyzones"),
+    *("etcd", "lines"),
 )
 
 
@@ -44,6 +44,11 @@ def main() -> None:
             print(queries.run(signed, asked, folder, chosen.rounds, chosen.seconds))
         if "cache" in parts:
             print(cache.run(signed, folder / "cache", chosen.rounds, chosen.seconds))
+        if "stages" in parts:
+            few, few_signed = folder / "few.zone", folder / "few.signed"
+            work.write_zone(few, stages.NAMES)
+            batch.timed([*sign, str(few), "-o", str(few_signed)], folder)
+            print(stages.run(few_signed, folder / "stages", chosen.rounds, chosen.seconds))
         if "signing" in parts:
             print(batch.signing(unsigned, folder / "signing", min(chosen.rounds, 5)))
         if "verifying" in parts:

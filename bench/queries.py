@@ -31,21 +31,30 @@ class Load:
 def load(server: Running, queries: Path, seconds: float) -> Load:
     """As many queries as dnsperf can send for `seconds`."""
     before, began = usage(server.pid), time.monotonic()
-    command = ["taskset", "-c", str(LOAD_CORE), "dnsperf", "-s", "127.0.0.1"]
-    command += ["-p", str(server.port), "-d", str(queries), "-l", str(seconds), "-D", "-e"]
-    command += ["-q", "500", "-b", "4096", "-t", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    completed = answered(dnsperf(server, queries, seconds), server.name)
     spent, elapsed = usage(server.pid).since(before), time.monotonic() - began
-    match = re.search(r"Queries completed:\s+(\d+)", done.stdout)
-    completed = int(match[1]) if match else 0
-    if completed == 0:
-        raise SystemExit(f"bench: {server.name} answered no query")
     return Load(
         rate=completed / seconds,
         own=spent.user / completed * 1e6,
         kernel=spent.system / completed * 1e6,
         busy=(spent.user + spent.system) / elapsed,
     )
+
+
+def dnsperf(server: Running, queries: Path, seconds: float, *options: str) -> str:
+    """What it prints."""
+    command = ["taskset", "-c", str(LOAD_CORE), "dnsperf", "-s", "127.0.0.1"]
+    command += ["-p", str(server.port), "-d", str(queries), "-l", str(seconds), "-D", "-e"]
+    command += ["-q", "500", "-b", "4096", "-t", "1", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def answered(printed: str, name: str) -> int:
+    """How many queries were; none is an error."""
+    match = re.search(r"Queries completed:\s+(\d+)", printed)
+    if match is None or match[1] == "0":
+        raise SystemExit(f"bench: {name} answered no query")
+    return int(match[1])
 
 
 def run(zone: Path, queries: Path, folder: Path, rounds: int, seconds: float) -> str:

@@ -69,6 +69,27 @@ def usage(pid: int) -> Usage:
     return Usage(user / tick, system / tick)
 
 
+@attrs.frozen
+class Threads:
+    """CPU seconds of a server of ours, user's and kernel's, finer than `usage`."""
+
+    queries: float  # of the threads that answer queries
+    whole: float
+
+    def since(self, before: "Threads") -> "Threads":
+        return Threads(self.queries - before.queries, self.whole - before.whole)
+
+
+def threads(pid: int) -> Threads:
+    queries = whole = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        spent = int((thread / "schedstat").read_text().split()[0])
+        whole += spent
+        if (thread / "comm").read_text().startswith("zoneward-udp"):
+            queries += spent
+    return Threads(queries / 1e9, whole / 1e9)
+
+
 def settled(
     pid: int, *, window: float = 3.0, share: float = 0.03, patience: float = 1800.0
 ) -> float:
@@ -202,6 +223,16 @@ def start_resolver(
     port = free_port()
     command = {"zoneward": _zoneward_cache, "unbound": _unbound, "dnsdist": _dnsdist}[name]
     return _started(name, command(upstream, folder, port), folder, port)
+
+
+def start_blocks(
+    blocks: str, folder: Path, port: int, python: Path
+) -> contextlib.AbstractContextManager[Running]:
+    """Start Zoneward with server blocks, one of them on `port`, on one core."""
+    config = folder / "Corefile"
+    config.write_text(f"{{\n    state {folder}/state\n    threads 1\n}}\n{blocks}")
+    command = [str(python), "-P", "-m", "zoneward", "run", "-c", str(config)]
+    return _started("zoneward", command, folder, port)
 
 
 def _zoneward_cache(upstream: int, folder: Path, port: int) -> list[str]:
