@@ -23,7 +23,7 @@ from bench.work import ORIGIN
 
 # So few that a copy for each chain is small, and what is asked for stays in the processor's caches.
 NAMES = 5000
-MANY = 10_000
+MANY, VERY_MANY = 10_000, 1_000_000
 
 # A server has done all, lines of a log included, that uses less of a core than this share, for so
 # many seconds; and how long that may take.
@@ -79,10 +79,14 @@ class Stage:
 
 def stages(folder: Path) -> list[Stage]:
     """Files that they need are put into `folder`. None answers any of the queries."""
-    others = folder / "hosts"
+    others, blocked = folder / "hosts", folder / "blocked"
     others.write_text("".join(f"192.0.2.1 other{n}.{ORIGIN}\n" for n in range(MANY)))
+    blocked.write_text("".join(f"blocked{n}.test\n" for n in range(VERY_MANY)))
     return [
         Stage("acl, 10,000 networks", f"acl {{\n block net {' '.join(networks())}\n}}"),
+        Stage("firewall, 1 million names", f"firewall {{\n refuse suffixes {blocked}\n}}"),
+        Stage("firewall, a rate", "firewall {\n refuse rate 1000000\n}"),
+        Stage("rrl", "rrl {\n responses-per-second 1000000\n}"),
         Stage("hosts, 10,000 names", f"hosts {others} {{\n fallthrough\n}}"),
         Stage("local", "local"),
         Stage("any", "any"),
