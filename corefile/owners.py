@@ -36,6 +36,7 @@ OWNER: Mapping[str, Owner] = {
     "local": "server",
     "minimal": "server",
     "nsid": "server",
+    "rewrite": "server",
     "root": "server",
     "timeouts": "server",
     "firewall": "server",
@@ -69,7 +70,7 @@ ZONE_DATA = ("file", "auto", "etcd", "sign")
 ABSENT = frozenset(
     {
         *("metadata", "geoip", "tls", "trace", "pprof", "dns64"),
-        *("tsig", "rewrite", "dnssec", "template"),
+        *("tsig", "dnssec", "template"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
         *("autopath", "secondary", "grpc", "erratic"),
         *("multisocket", "quic", "nomad"),

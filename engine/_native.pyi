@@ -395,6 +395,9 @@ class Server:
 
 def check_pattern(pattern: str) -> None:
     """Raises EngineError "config" for what is no regular expression: RE2's syntax, of octets."""
+def pattern_groups(pattern: str) -> int:
+    """How many groups a regular expression has that the configuration is to hold. Raises
+    EngineError "pattern"."""
 
 # --- process --------------------------------------------------------------------------
 

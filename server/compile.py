@@ -320,7 +320,7 @@ class _Compiler:
 _REPEATABLE = frozenset(
     {
         *("acl", "firewall", "rpz", "bind", "log", "dnstap", "mirror"),
-        *("file", "auto", "etcd", "sign", "forward", "proxy"),
+        *("file", "auto", "etcd", "sign", "forward", "proxy", "rewrite"),
     }
 )
 

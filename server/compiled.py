@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from server.compiledrewrites import RewriteRule
 from server.compiledrules import Rule
 from server.compiledtaps import Tap
 from server.compiledtests import Step
@@ -221,6 +222,14 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="li
     dry: bool = False
 
 
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rewrite"):
+    """*rewrite*: the stages behind answer another question than the one that came, and their
+    reply is made one to that. What is asked of a zone that is signed here passes untouched, as
+    do transfers and signed queries. A reply with a name changed loses its signatures."""
+
+    rules: tuple[RewriteRule, ...]
+
+
 class Minimal(msgspec.Struct, frozen=True, tag_field="kind", tag="minimal"):
     """*minimal*: replies with an answer lose their other records, but for proofs of denial."""
 
@@ -270,6 +279,7 @@ Stage = (
     | Tap
     | Rpz
     | Limit
+    | Rewrite
     | Minimal
     | Header
     | Nsid

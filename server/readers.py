@@ -6,8 +6,24 @@ The library that knows all types is loaded where one is named: the server starts
 import ipaddress
 import socket
 
+import engine
 from corefile.lexer import Token
 from corefile.place import CorefileError
+
+# RFC 1035 section 4.1.1, RFC 2136 section 2.2: those that a header holds alone.
+RCODES = {
+    "NOERROR": 0,
+    "FORMERR": 1,
+    "SERVFAIL": 2,
+    "NXDOMAIN": 3,
+    "NOTIMP": 4,
+    "REFUSED": 5,
+    "YXDOMAIN": 6,
+    "YXRRSET": 7,
+    "NXRRSET": 8,
+    "NOTAUTH": 9,
+    "NOTZONE": 10,
+}
 
 
 def rdata_type(token: Token) -> int:
@@ -31,6 +47,17 @@ def network(token: Token) -> str:
         raise CorefileError(
             token.place,
             f"'{token.text}' found where a network such as 192.0.2.0/24 or 2001:db8::/32 should be",
+        ) from None
+
+
+def pattern(token: Token) -> int:
+    """How many groups a regular expression has that the engine can match."""
+    try:
+        return engine.pattern_groups(token.text)
+    except engine.EngineError as error:
+        raise CorefileError(
+            token.place,
+            f"'{token.text}' is no regular expression that is understood: {error.message}",
         ) from None
 
 

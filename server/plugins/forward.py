@@ -18,6 +18,7 @@ from corefile.lexer import Token
 from corefile.place import CorefileError
 from server.compiled import Forward, Upstream
 from server.parts import Context, Parts
+from server.readers import RCODES
 from server.upstreams import read_upstreams
 
 _USAGE = "forward FROM TO…"
@@ -31,19 +32,6 @@ _OPTIONS = (
 _REPEATED = ("except", "next", "failover")
 _POLICIES = ("random", "round_robin", "sequential")
 _LONGEST = 86400.0
-RCODES = {
-    "NOERROR": 0,
-    "FORMERR": 1,
-    "SERVFAIL": 2,
-    "NXDOMAIN": 3,
-    "NOTIMP": 4,
-    "REFUSED": 5,
-    "YXDOMAIN": 6,
-    "YXRRSET": 7,
-    "NXRRSET": 8,
-    "NOTAUTH": 9,
-    "NOTZONE": 10,
-}
 
 
 def setup(directive: Directive, context: Context) -> Parts:

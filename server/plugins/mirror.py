@@ -38,9 +38,8 @@ from server.compiledtaps import (
 )
 from server.dnstaps import CLIENT_TYPES, endpoint, identity, version
 from server.parts import Context, Parts
-from server.plugins.forward import RCODES
 from server.plugins.log import log_format
-from server.readers import network, rdata_type
+from server.readers import RCODES, network, rdata_type
 
 _USAGE = "mirror dnstap|server|json|pcap TO [NAME…]"
 _KINDS = ("dnstap", "server", "json", "pcap")

@@ -261,3 +261,61 @@ def test_close_answers_what_waits() -> None:
         server.close()
         assert client.reply().rcode() == dns.rcode.SERVFAIL
         parked.clear()
+
+
+RENAMED = {
+    "kind": "rewrite",
+    "rules": [
+        {
+            "field": {
+                "of": "name",
+                "names": {"match": "exact", "name": "alias.example.org."},
+                "to": "ns.example.org.",
+                "answers": [{"do": "auto"}],
+            },
+            "goes_on": False,
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("stages", "heard"),
+    [
+        ([python(1), RENAMED], ["alias.example.org."]),
+        ([RENAMED, python(1)], ["ns.example.org."]),
+        ([python(1), RENAMED, python(2)], ["alias.example.org.", "ns.example.org."]),
+    ],
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_rewritten_between_comes_back_as_what_was_asked(
+    stages: list[dict[str, Any]], heard: list[str], fails: bool
+) -> None:
+    with started(*stages) as (server, port), Client(port) as client:
+        query = client.ask("alias.example.org.")
+        waiting = []
+        for name in heard:
+            [parked] = taken(server)
+            assert dns.message.from_wire(parked.wire()).question[0].name.to_text() == name
+            waiting.append(parked)
+            if name == heard[-1]:
+                break
+            assert parked.proceed() is None
+        last = waiting.pop()
+        if fails:
+            last.fail()
+        else:
+            wire = last.proceed()
+            assert wire is not None
+            last.reply(wire)
+        for outer in waiting:
+            inner: list[bytes | None] = []
+            outer.on_reply(inner.append)
+            (wire,) = inner
+            assert wire is not None
+            outer.reply(wire)
+        reply = client.reply()
+        assert reply.question == query.question
+        assert reply.rcode() == (dns.rcode.SERVFAIL if fails else dns.rcode.NOERROR)
+        owners = [rrset.name.to_text() for rrset in reply.answer]
+        assert owners == ([] if fails else ["alias.example.org."])

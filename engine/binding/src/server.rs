@@ -8,6 +8,7 @@ use zoneward_core::error::Result;
 use zoneward_core::server::Server;
 use zoneward_core::server::parked::{Handle, Parked};
 use zoneward_core::server::predicate;
+use zoneward_core::server::rewrite::config::Pattern;
 use zoneward_core::server::rpz::feed::Counts;
 
 use crate::errors;
@@ -16,12 +17,18 @@ use crate::zone::{PyZone, lower_name};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyServer>()?;
     module.add_class::<PyParkedQuery>()?;
-    module.add_function(wrap_pyfunction!(check_pattern, module)?)
+    module.add_function(wrap_pyfunction!(check_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(pattern_groups, module)?)
 }
 
 #[pyfunction]
 fn check_pattern(py: Python<'_>, pattern: &str) -> PyResult<()> {
     errors::detached(py, || predicate::pattern(pattern).map(drop))
+}
+
+#[pyfunction]
+fn pattern_groups(py: Python<'_>, pattern: &str) -> PyResult<usize> {
+    errors::detached(py, || Pattern::try_from(pattern.to_owned()).map(|found| found.groups()))
 }
 
 /// The query path: sockets, threads, chains, zones.

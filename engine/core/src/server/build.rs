@@ -15,6 +15,7 @@ use crate::server::hooks::{CHANGEABLE, Header, Minimal, Nsid, Shuffle};
 use crate::server::limit::Limit;
 use crate::server::log::Log;
 use crate::server::predicate::Predicate;
+use crate::server::rewrite::Rewrite;
 use crate::server::ring::Ring;
 use crate::server::routes::ChainZones;
 use crate::server::rpz::Rpz;
@@ -99,6 +100,9 @@ pub fn chain(
             config::Stage::Tap(tap) => Box::new(Tap::new(tap, shared.sinks)?),
             config::Stage::Rpz { feeds } => Box::new(Rpz::new(around("rpz", label("rpz")), feeds)),
             config::Stage::Limit(limit) => Box::new(Limit::new(around("rrl", label("rrl")), limit)),
+            config::Stage::Rewrite { rules } => {
+                Box::new(Rewrite { rules: rules.clone(), guard: guard() })
+            }
             config::Stage::Minimal {} => Box::new(Minimal),
             config::Stage::Header { set, clear } => {
                 if (set | clear) & !CHANGEABLE != 0 {

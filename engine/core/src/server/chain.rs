@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
-use crate::answer::UDP_SIZE;
+use crate::answer::{self, UDP_SIZE};
 use crate::query::{Query, class, rcode};
 use crate::server::cache::Cache;
-use crate::server::handle::limit;
+use crate::server::handle::{fit, limit};
+use crate::server::held::Stop;
 use crate::server::predicate::Predicate;
 use crate::server::routes::Route;
 use crate::server::rules::alias::Alias;
@@ -92,6 +93,13 @@ impl<'a> Exchange<'a> {
         let (label, reason, refresh) = (0, None, false);
         Self { query, peer, clock, size, route, shard, label, reason, refresh, alias }
     }
+
+    /// Another query in place of this one, of the same client.
+    fn with<'b>(&'b self, query: &'b Query<'b>) -> Exchange<'b> {
+        let Self { peer, clock, size, route, shard, label, reason, refresh, .. } = *self;
+        let alias = Cell::default();
+        Exchange { query, peer, clock, size, route, shard, label, reason, refresh, alias }
+    }
 }
 
 /// What a stage does with a query.
@@ -102,6 +110,9 @@ pub enum Enter {
     /// The query waits for Python or an upstream; the thread goes on.
     Park,
     Drop,
+    /// The stages behind answer this query in place of the one that came; the stage's own
+    /// `leave` makes the reply one to what was asked.
+    Instead(Box<[u8]>),
 }
 
 pub trait Stage: Send + Sync {
@@ -161,9 +172,14 @@ pub trait Stage: Send + Sync {
 
 /// Where a run through the stages ended.
 pub enum Run {
-    /// A reply of this length, by the stage with this index.
-    Reply(usize, usize),
-    Parked(usize),
+    Reply {
+        length: usize,
+        /// The stage whose hooks and those behind it have no more to do with it.
+        by: usize,
+        /// The stage that wants a newer one.
+        stale: Option<Stop>,
+    },
+    Parked(Stop),
     Dropped,
 }
 
@@ -227,7 +243,7 @@ impl Chain {
     }
 
     /// Enter the stages from the one with index `from` on.
-    pub fn run(&self, from: usize, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Run {
+    fn run(&self, from: usize, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Run {
         // What no stage is for, none sees.
         let stages = match exchange.query.qclass {
             class::IN => &self.stages[..],
@@ -237,14 +253,60 @@ impl Chain {
         for (index, stage) in stages.iter().enumerate().skip(from) {
             match stage.enter(exchange, out) {
                 Enter::Next => {}
-                Enter::Answer(length) => return Run::Reply(length, index),
-                Enter::Park => return Run::Parked(index),
+                Enter::Answer(length) => {
+                    let stale = exchange.refresh.then(|| Stop::at(index, None));
+                    return Run::Reply { length, by: index, stale };
+                }
+                Enter::Park => return Run::Parked(Stop::at(index, exchange.alias.take())),
                 Enter::Drop => return Run::Dropped,
+                Enter::Instead(packet) => return self.run_instead(index, packet, exchange, out),
             }
         }
         exchange.label = 0;
-        let length = crate::answer::error(exchange.query, rcode::REFUSED, None, exchange.size, out);
-        Run::Reply(length, self.stages.len())
+        let length = answer::error(exchange.query, rcode::REFUSED, None, exchange.size, out);
+        Run::Reply { length, by: self.stages.len(), stale: None }
+    }
+
+    /// The stages behind the one with this index, for another query.
+    fn run_instead(
+        &self,
+        index: usize,
+        packet: Box<[u8]>,
+        exchange: &mut Exchange<'_>,
+        out: &mut [u8],
+    ) -> Run {
+        let Ok(query) = Query::parse(&packet) else {
+            let length = answer::error(exchange.query, rcode::SERVFAIL, None, exchange.size, out);
+            return Run::Reply { length, by: index, stale: None };
+        };
+        let mut inner = exchange.with(&query);
+        let mut run = self.pass(index + 1, &mut inner, out);
+        let (label, reason) = (inner.label, inner.reason);
+        (exchange.label, exchange.reason) = (label, reason);
+        if let Run::Parked(stop) | Run::Reply { stale: Some(stop), .. } = &mut run {
+            stop.instead.push((index, packet));
+        }
+        run
+    }
+
+    /// Enter the stages from the one with index `from` on; a reply has gone by the hooks of all
+    /// that were entered.
+    pub fn pass(&self, from: usize, exchange: &mut Exchange<'_>, out: &mut [u8]) -> Run {
+        let (length, stale) = match self.run(from, exchange, out) {
+            Run::Reply { length, by, stale } if self.has_leave(from, by, exchange) => {
+                let mut reply = out[..length].to_vec();
+                if let Some(stop) = self.leave(from, by, exchange, &mut reply) {
+                    return Run::Parked(stop);
+                }
+                if reply.is_empty() {
+                    return Run::Dropped;
+                }
+                (fit(exchange.query, &reply, exchange.size, out), stale)
+            }
+            Run::Reply { length, stale, .. } => (length, stale),
+            other => return other,
+        };
+        Run::Reply { length, by: from, stale }
     }
 
     /// Those of the stages `from` up to `to` whose hook wants the reply, the last first.
@@ -263,21 +325,21 @@ impl Chain {
         self.leaving(from, to, exchange).next().is_some()
     }
 
-    /// The hooks of the stages `from` up to `to`, the last first. A stage that has found an alias
-    /// is given: the reply is to be made anew, by asking those behind it.
+    /// The hooks of the stages `from` up to `to`, the last first. Where a stage has found an
+    /// alias: the reply is to be made anew, by asking those behind it.
     pub fn leave(
         &self,
         from: usize,
         to: usize,
         exchange: &Exchange<'_>,
         reply: &mut Vec<u8>,
-    ) -> Option<(usize, Box<Alias>)> {
+    ) -> Option<Stop> {
         for (index, stage) in self.leaving(from, to, exchange) {
             if !reply.is_empty() {
                 stage.leave(exchange, reply);
             }
             if let Some(alias) = exchange.alias.take() {
-                return Some((index, alias));
+                return Some(Stop::at(index, Some(alias)));
             }
         }
         None

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use crate::answer::UDP_SIZE;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::server::log::LogClass;
 use crate::server::predicate::config::Step;
+use crate::server::rewrite::config as rewrite;
 use crate::server::rules::config::{Octets, Rule};
 use crate::server::tap::config::Tap;
 
@@ -106,6 +108,9 @@ pub enum Stage {
         feeds: Vec<Feed>,
     },
     Limit(Limit),
+    Rewrite {
+        rules: Vec<rewrite::Rule>,
+    },
     Minimal {},
     Header {
         set: u16,
@@ -263,15 +268,6 @@ pub struct Python {
     pub networks: Vec<Network>,
     pub deadline_ms: u64,
     pub on_failure: OnFailure,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogClass {
-    All,
-    Success,
-    Denial,
-    Error,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::answer::{self, UDP_SIZE};
 use crate::query::{HEADER, Query, Unreadable, bare_error, bits, rcode};
 use crate::server::chain::{Chain, Clock, Exchange, Peer, Run};
+use crate::server::held::Stop;
 use crate::server::routes::{Listener, Route};
-use crate::server::rules::alias::Alias;
 use crate::server::stages::observation;
 
 /// Replies over UDP and the largest DNS message (RFC 1035 section 4.2.2).
@@ -18,11 +18,10 @@ pub const STREAM_BUFFER: usize = 65_535;
 pub enum Handled {
     /// A reply of this length is in the buffer.
     Reply(usize),
-    /// A reply too, and the stage with this index wants a newer one.
-    Stale(usize, Arc<Route>, usize),
+    /// A reply too, and the stage that it stopped at wants a newer one.
+    Stale(usize, Arc<Route>, Stop),
     Silence,
-    /// For the stage with this index; for an alias, if it has found one.
-    Parked(Arc<Route>, usize, Option<Box<Alias>>),
+    Parked(Arc<Route>, Stop),
 }
 
 /// What a client takes and we give: over UDP `udp_size` at most.
@@ -80,32 +79,19 @@ fn attempt(
     };
     let chain = &*route.chain;
     let mut exchange = Exchange::new(&query, peer, clock, route, shard);
-    let (mut length, by) = match chain.run(0, &mut exchange, out) {
-        Run::Reply(length, by) => (length, by),
-        Run::Parked(index) => {
-            return Handled::Parked(route.clone(), index, exchange.alias.take());
-        }
+    let (length, stale) = match chain.pass(0, &mut exchange, out) {
+        Run::Reply { length, stale, .. } => (length, stale),
+        Run::Parked(stop) => return Handled::Parked(route.clone(), stop),
         Run::Dropped => {
             chain.dropped(&exchange);
             return Handled::Silence;
         }
     };
-    if chain.has_leave(0, by, &exchange) {
-        let mut reply = out[..length].to_vec();
-        if let Some((stage, alias)) = chain.leave(0, by, &exchange, &mut reply) {
-            return Handled::Parked(route.clone(), stage, Some(alias));
-        }
-        if reply.is_empty() {
-            chain.dropped(&exchange);
-            return Handled::Silence;
-        }
-        length = fit(&query, &reply, exchange.size, out);
-    }
     chain.sent(&exchange, &out[..length]);
-    if exchange.refresh {
-        return Handled::Stale(length, route.clone(), by);
+    match stale {
+        Some(stop) => Handled::Stale(length, route.clone(), stop),
+        None => Handled::Reply(length),
     }
-    Handled::Reply(length)
 }
 
 fn unrouted(

@@ -10,8 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::server::handle::guarded;
+use crate::server::held::Held;
 use crate::server::metrics::PluginCounts;
-use crate::server::parked::{Callback, Handle, Held, Parked, locked};
+use crate::server::parked::{Callback, Handle, Parked, locked};
 use crate::server::wake;
 
 /// Queries that may wait at one time; further ones fail at once.

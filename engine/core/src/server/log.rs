@@ -2,14 +2,26 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::error::Result;
 use crate::query::{bits, rcode};
 use crate::server::chain::{Exchange, Stage};
-use crate::server::config::{LogClass, Origin};
+use crate::server::config::Origin;
 use crate::server::format::{Format, flags_of};
 use crate::server::ring::{Ring, level};
 use crate::server::routes::NameSet;
 use crate::server::stages::rcode_of;
+
+/// CoreDNS's classes of replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogClass {
+    All,
+    Success,
+    Denial,
+    Error,
+}
 
 pub struct Log {
     names: NameSet,
@@ -37,7 +49,6 @@ impl Log {
     }
 }
 
-/// CoreDNS's classes of replies.
 fn class_of(reply: &[u8]) -> LogClass {
     let count = |at: usize| reply.get(at..at + 2).is_some_and(|octets| octets != [0, 0]);
     let flags = flags_of(reply);

@@ -11,53 +11,20 @@ use crate::server::chain::{Clock, Exchange, Peer, Run};
 use crate::server::config::OnFailure;
 use crate::server::forward::Forward;
 use crate::server::handle::{fit, guarded};
+use crate::server::held::{Asked, Back, Held, Stop};
 use crate::server::hub::{Counts, Hub};
 use crate::server::routes::Route;
 use crate::server::rules::alias::Alias;
 use crate::server::stages::Python;
 use crate::server::tap::Tap;
 
-/// Sends a reply to the client it belongs to.
-pub trait Respond: Send {
-    fn respond(self: Box<Self>, reply: &[u8]);
-}
-
 pub type Callback = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
-
-/// Who waits for the reply of a parked query.
-pub enum Back {
-    Client(Box<dyn Respond>),
-    /// An earlier Python stage, which the query went on from.
-    Outer(Arc<Parked>),
-    /// The stage with this index, which wants to see the reply go by.
-    Stage(usize),
-    /// A query that an alias was found for, whose target is asked for by this one.
-    Alias(Arc<Parked>, Box<Alias>),
-}
 
 /// What an earlier stage hears of its query's fate further on.
 enum News {
     None,
     Awaited(Callback),
     Arrived(Option<Vec<u8>>),
-}
-
-/// A query, and the stage that it stopped at.
-pub struct Held {
-    pub packet: Box<[u8]>,
-    pub peer: Peer,
-    pub clock: Clock,
-    pub route: Arc<Route>,
-    pub stage: usize,
-    pub back: Back,
-    /// What the stage has found, whose answer is another name's.
-    pub alias: Option<Box<Alias>>,
-}
-
-impl Held {
-    pub fn python(&self) -> Option<&Python> {
-        self.route.chain.stages.get(self.stage)?.python()
-    }
 }
 
 pub struct Parked {
@@ -133,9 +100,9 @@ impl Parked {
                 self.hear(None);
                 None
             }
-            Further::Parked(stage, alias) => {
+            Further::Parked(stop) => {
                 let back = Back::Outer(self.clone());
-                self.park_further(stage, back, alias);
+                self.park_further(&self.packet, stop, back);
                 None
             }
         }
@@ -182,7 +149,7 @@ impl Parked {
     /// Answer nothing.
     pub fn drop_query(&self) {
         if let Some(back) = self.take_back() {
-            self.let_go(back);
+            self.let_go(&self.packet, back);
         }
     }
 
@@ -231,22 +198,26 @@ impl Parked {
     fn pass_on(&self, back: Back) {
         match self.run_on() {
             Further::Reply(reply) => self.deliver(back, &reply, None),
-            Further::Parked(stage, alias) => self.park_further(stage, back, alias),
-            Further::Dropped => self.let_go(back),
+            Further::Parked(stop) => self.park_further(&self.packet, stop, back),
+            Further::Dropped => self.let_go(&self.packet, back),
         }
     }
 
-    /// There will be no reply.
-    fn let_go(&self, back: Back) {
+    /// There will be no reply to `packet`.
+    fn let_go(&self, packet: &[u8], back: Back) {
         match back {
             Back::Outer(outer) => outer.hear(None),
             Back::Client(_) => {
-                if let Some(query) = self.query() {
+                if let Ok(query) = Query::parse(packet) {
                     self.route.chain.dropped(&self.exchange(&query, None));
                 }
             }
             Back::Alias(outer, _) => outer.drop_query(),
             Back::Stage(_) => {}
+            Back::Asked(asked) => {
+                let Asked { packet, back, .. } = *asked;
+                self.let_go(&packet, back);
+            }
         }
     }
 
@@ -261,10 +232,9 @@ impl Parked {
         back
     }
 
-    fn park_further(&self, stage: usize, back: Back, alias: Option<Box<Alias>>) {
-        let (peer, clock) = (self.peer, self.clock);
-        let (packet, route) = (self.packet.clone(), self.route.clone());
-        let held = Held { packet, peer, clock, route, stage, back, alias };
+    fn park_further(&self, packet: &[u8], stop: Stop, back: Back) {
+        let route = self.route.clone();
+        let held = Held::new(packet, self.peer, self.clock, route, stop, back);
         self.hub.park(held, self.shard);
     }
 
@@ -273,27 +243,23 @@ impl Parked {
         let mut exchange = self.exchange(&query, None);
         let chain = &self.route.chain;
         let mut out = vec![0; exchange.size];
-        match chain.run(self.stage + 1, &mut exchange, &mut out) {
-            Run::Reply(length, by) => {
-                if exchange.refresh {
-                    self.refresh(by);
+        match chain.pass(self.stage + 1, &mut exchange, &mut out) {
+            Run::Reply { length, stale, .. } => {
+                if let Some(stop) = stale {
+                    self.refresh(stop);
                 }
                 out.truncate(length);
-                match chain.leave(self.stage + 1, by, &exchange, &mut out) {
-                    Some((stage, alias)) => Further::Parked(stage, Some(alias)),
-                    None => Further::Reply(out),
-                }
+                Further::Reply(out)
             }
-            Run::Parked(stage) => Further::Parked(stage, exchange.alias.take()),
+            Run::Parked(stop) => Further::Parked(stop),
             Run::Dropped => Further::Dropped,
         }
     }
 
     /// A newer reply for a stage behind, which answered.
-    fn refresh(&self, stage: usize) {
-        let (peer, clock, back) = (self.peer, self.clock, Back::Stage(stage));
-        let (packet, route) = (self.packet.clone(), self.route.clone());
-        let held = Held { packet, peer, clock, route, stage, back, alias: None };
+    fn refresh(&self, stop: Stop) {
+        let route = self.route.clone();
+        let held = Held::for_stage(&self.packet, self.peer, self.clock, route, stop);
         self.hub.refresh(held, self.shard);
     }
 
@@ -304,22 +270,36 @@ impl Parked {
     }
 
     fn deliver(&self, back: Back, wire: &[u8], reason: Option<&'static str>) {
-        let Some(query) = self.query() else { return };
+        self.deliver_as(&self.packet, self.stage, back, wire, reason);
+    }
+
+    /// The reply to `packet`, after which the stages before the one with the index `to` have
+    /// their turn.
+    fn deliver_as(
+        &self,
+        packet: &[u8],
+        to: usize,
+        back: Back,
+        wire: &[u8],
+        reason: Option<&'static str>,
+    ) {
+        let Ok(query) = Query::parse(packet) else { return };
         let exchange = self.exchange(&query, reason);
         let chain = &self.route.chain;
         let from = match &back {
             Back::Client(_) => 0,
             Back::Outer(outer) | Back::Alias(outer, _) => outer.stage + 1,
             Back::Stage(stage) => *stage,
+            Back::Asked(asked) => asked.stage + 1,
         };
         let mut reply = Cow::Borrowed(wire);
-        if chain.has_leave(from, self.stage, &exchange) && is_reply(wire) {
+        if chain.has_leave(from, to, &exchange) && is_reply(wire) {
             let reply = reply.to_mut();
-            if let Some((stage, alias)) = chain.leave(from, self.stage, &exchange, reply) {
-                return self.park_further(stage, back, Some(alias));
+            if let Some(stop) = chain.leave(from, to, &exchange, reply) {
+                return self.park_further(packet, stop, back);
             }
             if reply.is_empty() {
-                return self.let_go(back);
+                return self.let_go(packet, back);
             }
         }
         let fitted = || {
@@ -337,6 +317,10 @@ impl Parked {
             Back::Outer(outer) => outer.hear(Some(fitted())),
             Back::Alias(outer, alias) => outer.answer_with(&alias, &fitted()),
             Back::Stage(_) => {}
+            Back::Asked(asked) => {
+                let Asked { packet, stage, back } = *asked;
+                self.deliver_as(&packet, stage + 1, back, &fitted(), reason);
+            }
         }
     }
 
@@ -355,7 +339,7 @@ fn is_reply(wire: &[u8]) -> bool {
 
 enum Further {
     Reply(Vec<u8>),
-    Parked(usize, Option<Box<Alias>>),
+    Parked(Stop),
     Dropped,
 }
 

@@ -16,7 +16,7 @@ use crate::server::callers::Caller;
 use crate::server::chain::Peer;
 use crate::server::config::Timeouts;
 use crate::server::handle::{Handled, STREAM_BUFFER, guarded, handle};
-use crate::server::parked::{Back, Held, Respond};
+use crate::server::held::{Back, Held, Respond};
 use crate::server::routes::Door;
 use crate::server::{Shared, clock};
 
@@ -113,13 +113,13 @@ async fn read(
             Peer { client: visit.client, local: visit.local, port: visit.door.1, stream: true };
         let clock = clock();
         let shard = shared.stream_shard;
-        let handled = handle(listener, &packet, peer, clock, shard, &shared.hub.panics, &mut out);
-        if let Handled::Stale(_, route, stage) = &handled {
-            let (packet, route, stage) = (packet.clone().into(), route.clone(), *stage);
-            let back = Back::Stage(stage);
-            let held = Held { packet, peer, clock, route, stage, back, alias: None };
+        let panics = &shared.hub.panics;
+        let mut handled = handle(listener, &packet, peer, clock, shard, panics, &mut out);
+        if let Handled::Stale(length, route, stop) = handled {
+            let held = Held::for_stage(&packet, peer, clock, route, stop);
             // Nobody waits for it.
-            guarded(&shared.hub.panics, || shared.hub.refresh(held, shard));
+            guarded(panics, || shared.hub.refresh(held, shard));
+            handled = Handled::Reply(length);
         }
         match handled {
             Handled::Reply(length) | Handled::Stale(length, ..) => {
@@ -131,10 +131,10 @@ async fn read(
                 }
             }
             Handled::Silence => break,
-            Handled::Parked(route, stage, alias) => {
+            Handled::Parked(route, stop) => {
                 let back = Back::Client(Box::new(Later { sender: sender.clone(), turn }));
-                let held = Held { packet: packet.into(), peer, clock, route, stage, back, alias };
-                if guarded(&shared.hub.panics, || shared.hub.park(held, shard)).is_none() {
+                let held = Held::new(&packet, peer, clock, route, stop, back);
+                if guarded(panics, || shared.hub.park(held, shard)).is_none() {
                     break;
                 }
             }

@@ -14,7 +14,7 @@ use crate::query::{bare_error, rcode};
 use crate::server::chain::Peer;
 use crate::server::forward::forwarder::Forwarder;
 use crate::server::handle::{Handled, UDP_BUFFER, guarded, handle};
-use crate::server::parked::{Back, Held, Respond};
+use crate::server::held::{Back, Held, Respond};
 use crate::server::routes::Listener;
 use crate::server::wake;
 use crate::server::{Shared, clock};
@@ -366,18 +366,16 @@ impl Worker {
                 match handle(listener, packet, peer, clock, self.index, panics, out) {
                     Handled::Reply(length) => Some(length),
                     Handled::Silence => None,
-                    Handled::Stale(length, route, stage) => {
-                        let (packet, back) = (packet.into(), Back::Stage(stage));
-                        let held = Held { packet, peer, clock, route, stage, back, alias: None };
+                    Handled::Stale(length, route, stop) => {
+                        let held = Held::for_stage(packet, peer, clock, route, stop);
                         // Nobody waits for it.
                         guarded(panics, || hub.refresh(held, self.index));
                         Some(length)
                     }
-                    Handled::Parked(route, stage, alias) => {
+                    Handled::Parked(route, stop) => {
                         let later = Later { socket: socket.clone(), back: back.clone() };
                         let back = Back::Client(Box::new(later));
-                        let held =
-                            Held { packet: packet.into(), peer, clock, route, stage, back, alias };
+                        let held = Held::new(packet, peer, clock, route, stop, back);
                         match guarded(panics, || hub.park(held, self.index)) {
                             Some(()) => None,
                             None => Some(bare_error(packet, rcode::SERVFAIL, out)),

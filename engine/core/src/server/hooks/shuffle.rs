@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use crate::answer::writer::{Section, Writer};
 use crate::query::{Query, rcode};
 use crate::rdata::{self, rtype};
 use crate::server::chain::{Exchange, Stage};
 use crate::server::config::Network;
 use crate::server::forward::random::Random;
-use crate::server::opt;
+use crate::server::rebuild::rebuilt;
 use crate::server::reply::{Record, Reply};
 
 pub struct Shuffle {
@@ -127,31 +126,7 @@ fn in_order_of_chance(query: &Query<'_>, reply: &Reply<'_>, rrsets: &[Rrset]) ->
     for rrset in rrsets {
         shuffle(&mut order[rrset.first..rrset.first + rrset.rdata.len()]);
     }
-    let wire = reply.wire();
-    let opt = reply.opt.as_ref().map(|opt| &wire[opt.options.start - opt::FIXED..opt.options.end]);
-    let opt = opt.unwrap_or_default();
-    let mut out = vec![0; (2 * wire.len()).clamp(512, usize::from(u16::MAX))];
-    let mut writer = Writer::new(query, out.len(), None, &mut out);
-    writer.replay(reply.flags(), opt.len());
-    for index in order {
-        let record = &reply.records[index];
-        writer.section(match record.section {
-            0 => Section::Answer,
-            1 => Section::Authority,
-            _ => Section::Additional,
-        });
-        if !reply.copy(record, &mut writer) {
-            return None;
-        }
-    }
-    let end = writer.finish(reply.flags() & 15);
-    out.truncate(end);
-    if !opt.is_empty() {
-        out.extend_from_slice(opt);
-        let count = u16::from_be_bytes([out[10], out[11]]) + 1;
-        out[10..12].copy_from_slice(&count.to_be_bytes());
-    }
-    Some(out)
+    rebuilt(query, reply, order.into_iter().map(|index| reply.whole(&reply.records[index])))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::server::chain::{Chain, Clock, Exchange, Peer, Stage};
-use crate::server::parked::{Back, Respond};
+use crate::server::held::{Back, Respond};
 use crate::server::routes::Route;
 
 struct Counting(Arc<AtomicUsize>);
