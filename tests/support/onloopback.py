@@ -19,7 +19,7 @@ _HTTP = ("health", "ready", "prometheus")
 @attrs.frozen
 class OnLoopback:
     """Addresses are 127.62.`number`.N; names that no address stands for are asked of
-    `upstream`, ADDRESS:PORT. Each port stands for one other."""
+    `upstream`, ADDRESS:PORT. Each port stands for one other: `port` for 53."""
 
     number: int
     directory: Path
@@ -27,6 +27,7 @@ class OnLoopback:
     port: int = attrs.field(init=False)
     _addresses: dict[str, str] = attrs.field(init=False, factory=dict)
     _ports: dict[str, int] = attrs.field(init=False, factory=dict)
+    _doors: dict[int, int] = attrs.field(init=False, factory=dict)
 
     @port.default
     def _free(self) -> int:
@@ -42,8 +43,16 @@ class OnLoopback:
         blocks = tuple(map(self._block, parsed.blocks))
         return to_text(attrs.evolve(parsed, options=options, blocks=blocks))
 
+    def door(self, port: int) -> int:
+        """What stands for the port of a block."""
+        if port == 53:
+            return self.port
+        while self._doors.get(port) in (None, self.port):
+            self._doors[port] = free_port(self.own)
+        return self._doors[port]
+
     def _block(self, block: Block) -> Block:
-        keys = tuple(attrs.evolve(key, port=self.port) for key in block.keys)
+        keys = tuple(attrs.evolve(key, port=self.door(key.port)) for key in block.keys)
         lines = [self._directive(line) for line in block.directives]
         if block.directive("bind") is None:
             lines.append(_line("bind", self.own))

@@ -4,8 +4,6 @@ a manager and a server that are started with it answer."""
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import dns.asyncquery
@@ -15,6 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 import responder
+from bothhalves import managed, served
 from onloopback import OnLoopback
 from pageexamples import EXAMPLES, Example, unlabelled
 
@@ -24,12 +23,8 @@ from corefile import Block
 from corefile.names import encloses
 from keystore.files import FileKeyStore
 from server.plugins import BUILT_IN
-from server.service import Service, ServiceError
-from signer.state import StateDatabase
+from server.service import ServiceError
 from zoneward import checking
-from zoneward.configuration import plan_manager
-from zoneward.manager import Manager
-from zoneward.state import StateDirectory
 
 # What is asked where it is not for the SOA of example.org, or of the block's zone.
 QUESTIONS = {"docs/plugins/chaos.md 1": ("version.bind.", "TXT", "CH")}
@@ -91,9 +86,9 @@ async def _outcome(example: Example, here: OnLoopback) -> list[str]:
     path.write_text(here.text(corefile.load(str(path), environ={})))
     expected = iter(OUTCOMES.get(example.name, ()))
     try:
-        async with _managed(path), _served(path):
+        async with managed(path), served(path):
             return [
-                await _answer(example, block, here, next(expected, "NOERROR"))
+                await _answer(example, block, next(expected, "NOERROR"))
                 for block in corefile.load(str(path)).blocks
             ]
     except Exception as error:  # noqa: BLE001 -- told beside the example's name
@@ -101,63 +96,19 @@ async def _outcome(example: Example, here: OnLoopback) -> list[str]:
         return ["a loop" if loops else f"{type(error).__name__}: {error}"]
 
 
-@asynccontextmanager
-async def _managed(path: Path) -> AsyncIterator[None]:
-    """For an example that has zones."""
-    plan = plan_manager(corefile.load(str(path)))
-    if not plan.blocks:
-        yield
-        return
-    state = StateDirectory(plan.options.state)
-    state.prepare()
-    # Of a server elsewhere, as the page says: copied from the manager.
-    (path.parent / "link.key").write_bytes(state.link.read_bytes())
-    database = StateDatabase(state.database)
-    manager = Manager(state, plan, database)
-    running = asyncio.create_task(manager.run())
-    try:
-        await manager.apply(plan)
-        await manager.transfer.listen_unix(state.transfer_socket)
-        if plan.options.manager is not None:
-            await manager.transfer.listen_tcp(plan.options.manager.endpoint)
-        yield
-    finally:
-        running.cancel()
-        await manager.close()
-        database.close()
-
-
-@asynccontextmanager
-async def _served(path: Path) -> AsyncIterator[None]:
-    """Raises ServiceError where it can't be."""
-    service = Service(str(path), environ={})
-    service.bind()
-    stop, hurry, started = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(service.run(stop, hurry, started.set))
-    waiting = asyncio.create_task(started.wait())
-    try:
-        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            yield
-    finally:
-        stop.set()
-        hurry.set()
-        waiting.cancel()
-        await running
-
-
-async def _answer(example: Example, block: Block, here: OnLoopback, expected: str) -> str:
+async def _answer(example: Example, block: Block, expected: str) -> str:
     """Asked until it is what is expected, or for too long: zones have to be signed first."""
     zone = "example.org." if encloses(block.zones[0], "example.org.") else block.zones[0]
     question = QUESTIONS.get(example.name, (zone, "SOA", "IN"))
     bound = block.directive("bind")
     assert bound is not None
+    address, port = bound.args[0].text, block.keys[0].port
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE
     while True:
         query = dns.message.make_query(*question, use_edns=0)
         try:
-            reply = await dns.asyncquery.udp(query, bound.args[0].text, timeout=2, port=here.port)
+            reply = await dns.asyncquery.udp(query, address, timeout=2, port=port)
             said = dns.rcode.to_text(reply.rcode())
         except dns.exception.Timeout:
             said = "no answer"
