@@ -38,6 +38,7 @@ OWNER: Mapping[str, Owner] = {
     "nsid": "server",
     "rewrite": "server",
     "root": "server",
+    "template": "server",
     "timeouts": "server",
     "firewall": "server",
     "rpz": "server",
@@ -69,8 +70,7 @@ ZONE_DATA = ("file", "auto", "etcd", "sign")
 # instead of being offered a similar word.
 ABSENT = frozenset(
     {
-        *("metadata", "geoip", "tls", "trace", "pprof", "dns64"),
-        *("tsig", "dnssec", "template"),
+        *("metadata", "geoip", "tls", "trace", "pprof", "dns64", "tsig", "dnssec"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
         *("autopath", "secondary", "grpc", "erratic"),
         *("multisocket", "quic", "nomad"),

@@ -395,9 +395,17 @@ class Server:
 
 def check_pattern(pattern: str) -> None:
     """Raises EngineError "config" for what is no regular expression: RE2's syntax, of octets."""
-def pattern_groups(pattern: str) -> int:
-    """How many groups a regular expression has that the configuration is to hold. Raises
-    EngineError "pattern"."""
+
+@final
+class Pattern:
+    """A regular expression as the configuration may hold it. Time to match grows with the text
+    only. `groups` are the names of its groups, the whole first, which has none.
+    Raises EngineError "pattern"."""
+
+    groups: list[str | None]
+    def __new__(cls, text: str) -> Self: ...
+    def match_in(self, text: str) -> list[str] | None:
+        """What the groups matched, anywhere in `text`; empty for one that is not in it."""
 
 # --- process --------------------------------------------------------------------------
 

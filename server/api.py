@@ -151,6 +151,7 @@ class Plugin:
         addresses within one of the networks (CIDR text).
     deadline: seconds until the engine gives up on `handle` and does as `on_failure` says:
         "servfail", or "pass" the query on to the next stage.
+    unsigned_only: it makes answers, and gets no query for a name in a zone that is signed here.
     """
 
     before: ClassVar[Sequence[str]] = ()
@@ -161,6 +162,7 @@ class Plugin:
     networks: Sequence[str] = ()
     deadline: float = 2.0
     on_failure: OnFailure = "servfail"
+    unsigned_only: bool = False
 
     @classmethod
     def setup(cls, directive: Directive, block: Block) -> Plugin:

@@ -20,7 +20,7 @@ from server.compiled import Answer, Chain, Config, Listener, Python, Route, Stag
 from server.compiledtests import Step
 from server.loops import Probe, probes
 from server.parts import Consolidation, Context, FeedTransfer, Parts, Refill, Service
-from server.plugins import BUILT_IN, bind, cancel, timeouts
+from server.plugins import BUILT_IN, Setup, bind, cancel, timeouts
 from server.plugins.errors import prefix as errors_prefix
 from server.registry import Registry, RegistryError, installed
 
@@ -259,25 +259,22 @@ class _Compiler:
     def _parts(self, directive: Directive, context: Context) -> Parts | None:
         setup = BUILT_IN.get(directive.name)
         if setup is not None:
-            return self._collect(lambda: setup(directive, context))
+            return self._collect(lambda: self._built_in(setup, directive, context))
         plugin = self._registry.plugins.get(directive.name)
         if plugin is None:
             return None
         return self._collect(lambda: self._python(plugin, directive, context))
 
+    def _built_in(self, setup: Setup, directive: Directive, context: Context) -> Parts:
+        parts = setup(directive, context)
+        if parts.plugin is None:
+            return parts
+        return attrs.evolve(parts, stage=self._stage(parts.plugin, directive, context))
+
     def _python(self, kind: type[Plugin], directive: Directive, context: Context) -> Parts:
         try:
-            most = cancel.limit(context.block)
             plugin = kind.setup(directive, context.block)
-            stage = Python(
-                plugin=self._number,
-                name=directive.name,
-                types=tuple(int(number) for number in plugin.types),
-                zones=tuple(zone_name(text) for text in plugin.zones),
-                networks=tuple(str(ip_network(text, strict=False)) for text in plugin.networks),
-                deadline_ms=max(1, round(min(plugin.deadline, most or math.inf) * 1000)),
-                on_failure=plugin.on_failure,
-            )
+            return Parts(stage=self._stage(plugin, directive, context))
         except CorefileError:
             raise
         except Exception as error:
@@ -285,9 +282,22 @@ class _Compiler:
                 directive.place,
                 f"the plugin '{directive.name}' failed to set up: {type(error).__name__}: {error}",
             ) from error
+
+    def _stage(self, plugin: Plugin, directive: Directive, context: Context) -> Python:
+        most = cancel.limit(context.block)
+        stage = Python(
+            plugin=self._number,
+            name=directive.name,
+            types=tuple(int(number) for number in plugin.types),
+            zones=tuple(zone_name(text) for text in plugin.zones),
+            networks=tuple(str(ip_network(text, strict=False)) for text in plugin.networks),
+            deadline_ms=max(1, round(min(plugin.deadline, most or math.inf) * 1000)),
+            on_failure=plugin.on_failure,
+            unsigned_only=plugin.unsigned_only,
+        )
         self._instances.append(Instance(self._number, directive.name, context.chain, plugin))
         self._number += 1
-        return Parts(stage=stage)
+        return stage
 
     def _routes(self, block: Block) -> Iterator[Route]:
         try:
@@ -320,7 +330,7 @@ class _Compiler:
 _REPEATABLE = frozenset(
     {
         *("acl", "firewall", "rpz", "bind", "log", "dnstap", "mirror"),
-        *("file", "auto", "etcd", "sign", "forward", "proxy", "rewrite"),
+        *("file", "auto", "etcd", "sign", "forward", "proxy", "rewrite", "template"),
     }
 )
 

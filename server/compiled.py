@@ -70,7 +70,8 @@ class Python(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="p
     the client's address) are its prefilter: all that aren't empty have to match, else the stage
     is passed over. `plugin` is unique for the process's life, also over `configure`. When nothing
     came back after `deadline_ms`, or `ParkedQuery.fail` is called, "servfail" answers SERVFAIL
-    and "pass" goes on with the next stage. A reply that it gives is labelled `name` in metrics."""
+    and "pass" goes on with the next stage. A reply that it gives is labelled `name` in metrics.
+    With `unsigned_only` it is passed over in zones that are signed here."""
 
     plugin: int
     name: str
@@ -79,6 +80,7 @@ class Python(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="p
     networks: tuple[str, ...] = ()
     deadline_ms: int
     on_failure: Literal["servfail", "pass"]
+    unsigned_only: bool = False
 
 
 class Whoami(msgspec.Struct, frozen=True, tag_field="kind", tag="whoami"):

@@ -26,7 +26,7 @@ class Substring(msgspec.Struct, frozen=True, kw_only=True, tag_field="match", ta
 
 
 class Regex(msgspec.Struct, frozen=True, kw_only=True, tag_field="match", tag="regex"):
-    """`pattern` is one that `engine.pattern_groups` takes; it may match anywhere in a name."""
+    """`pattern` is one that `engine.Pattern` takes; it may match anywhere in a name."""
 
     pattern: str
 

@@ -10,6 +10,7 @@ import engine
 from corefile.arguments import Endpoint, SecretReference
 from corefile.directive import Block, Directive
 from corefile.place import CorefileWarning
+from server.api import Plugin
 from server.compiled import Answer, Stage
 from server.compiledtests import Step
 
@@ -99,10 +100,12 @@ class FeedTransfer:
 
 @attrs.frozen
 class Parts:
-    """A stage of the chain, services of the process, or neither. `udp_size`, `any_class` and
-    `when` are of the chain (`server.compiled.Chain`); `debug` is of the process."""
+    """A stage of the chain, native or a `plugin` of Python, services of the process, or neither.
+    `udp_size`, `any_class` and `when` are of the chain (`server.compiled.Chain`); `debug` is of
+    the process."""
 
     stage: Stage | None = None
+    plugin: Plugin | None = None
     service: Service | None = None
     consolidations: tuple[Consolidation, ...] = ()
     warnings: tuple[CorefileWarning, ...] = ()

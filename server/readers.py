@@ -25,6 +25,9 @@ RCODES = {
     "NOTZONE": 10,
 }
 
+# RFC 1035 sections 3.2.4 and 3.2.5.
+CLASSES = {"IN": 1, "CH": 3, "HS": 4, "ANY": 255}
+
 
 def rdata_type(token: Token) -> int:
     """A type by its mnemonic or as TYPE123 (RFC 3597 section 5)."""
@@ -50,10 +53,10 @@ def network(token: Token) -> str:
         ) from None
 
 
-def pattern(token: Token) -> int:
-    """How many groups a regular expression has that the engine can match."""
+def pattern(token: Token) -> engine.Pattern:
+    """A regular expression that the engine can match."""
     try:
-        return engine.pattern_groups(token.text)
+        return engine.Pattern(token.text)
     except engine.EngineError as error:
         raise CorefileError(
             token.place,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
+import engine
 from corefile.arguments import choice, count, nearest, no_body, number_of_arguments, zone
 from corefile.directive import Directive
 from corefile.lexer import Token
@@ -30,13 +31,12 @@ from server.compiledrewrites import (
     Value,
 )
 from server.parts import Context, Parts, untouched_where_signed
-from server.readers import RCODES, pattern, rdata_type
+from server.readers import CLASSES, RCODES, pattern, rdata_type
 
 _MODES = ("stop", "continue")
 _KINDS = ("exact", "prefix", "suffix", "substring", "regex")
 _KIND = "[exact|prefix|suffix|substring|regex]"
 _ABSENT = ("cname", "edns0")
-_CLASSES = {"IN": 1, "CH": 3, "HS": 4, "ANY": 255}
 _TTL = re.compile(r"(\d{1,10})|(\d{0,10})-(\d{0,10})", re.ASCII)
 # RFC 2181 section 8.
 _MOST_TTL = 2**31 - 1
@@ -100,7 +100,7 @@ def _type(line: Directive) -> Field:
 
 def _class(line: Directive) -> Field:
     number_of_arguments(line, 2, 2, "class FROM TO")
-    origin, to = (_CLASSES[choice(token, tuple(_CLASSES))] for token in line.args)
+    origin, to = (CLASSES[choice(token, tuple(CLASSES))] for token in line.args)
     return Class(origin=origin, to=to)
 
 
@@ -205,7 +205,8 @@ def _text(token: Token) -> str:
     return token.text.lower().removesuffix(".") + "."
 
 
-def _check_groups(token: Token, groups: int) -> None:
+def _check_groups(token: Token, found: engine.Pattern) -> None:
+    groups = len(found.groups) - 1
     for number in re.findall(r"\{(\d+)\}", token.text):
         if int(number) > groups:
             raise CorefileError(

@@ -14,6 +14,7 @@ import dns.query
 import dns.rcode
 import dns.rdata
 import pytest
+from keymaker import plan, sign_new
 from ours import configuration
 
 import engine
@@ -319,3 +320,17 @@ def test_what_is_rewritten_between_comes_back_as_what_was_asked(
         assert reply.rcode() == (dns.rcode.SERVFAIL if fails else dns.rcode.NOERROR)
         owners = [rrset.name.to_text() for rrset in reply.answer]
         assert owners == ([] if fails else ["alias.example.org."])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_one_that_makes_answers_is_passed_over_in_signed_zones(signed: bool) -> None:
+    with started(python(1, unsigned_only=True)) as (server, port), Client(port) as client:
+        zone = engine.scan_text(ZONE, b"\x07example\x03org\0")
+        if signed:
+            server.publish("test", sign_new(zone, plan()).zone, int(time.time()) + 1000)
+        client.ask()
+        if not signed:
+            [parked] = taken(server)
+            parked.fail()
+        answered = dns.rcode.NOERROR if signed else dns.rcode.SERVFAIL
+        assert client.reply().rcode() == answered

@@ -17,8 +17,8 @@ use crate::zone::{PyZone, lower_name};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyServer>()?;
     module.add_class::<PyParkedQuery>()?;
-    module.add_function(wrap_pyfunction!(check_pattern, module)?)?;
-    module.add_function(wrap_pyfunction!(pattern_groups, module)?)
+    module.add_class::<PyPattern>()?;
+    module.add_function(wrap_pyfunction!(check_pattern, module)?)
 }
 
 #[pyfunction]
@@ -26,9 +26,25 @@ fn check_pattern(py: Python<'_>, pattern: &str) -> PyResult<()> {
     errors::detached(py, || predicate::pattern(pattern).map(drop))
 }
 
-#[pyfunction]
-fn pattern_groups(py: Python<'_>, pattern: &str) -> PyResult<usize> {
-    errors::detached(py, || Pattern::try_from(pattern.to_owned()).map(|found| found.groups()))
+/// A regular expression as the engine matches it.
+#[pyclass(frozen, name = "Pattern", module = "engine._native")]
+struct PyPattern(Pattern);
+
+#[pymethods]
+impl PyPattern {
+    #[new]
+    fn new(py: Python<'_>, text: &str) -> PyResult<Self> {
+        errors::detached(py, || Pattern::try_from(text.to_owned())).map(Self)
+    }
+
+    #[getter]
+    fn groups(&self) -> Vec<Option<String>> {
+        self.0.names()
+    }
+
+    fn match_in(&self, text: &str) -> Option<Vec<String>> {
+        self.0.matched(text)
+    }
 }
 
 /// The query path: sockets, threads, chains, zones.

@@ -27,7 +27,11 @@ from server.service import ServiceError
 from zoneward import checking
 
 # What is asked where it is not for the SOA of example.org, or of the block's zone.
-QUESTIONS = {"docs/plugins/chaos.md 1": ("version.bind.", "TXT", "CH")}
+QUESTIONS = {
+    "docs/plugins/chaos.md 1": ("version.bind.", "TXT", "CH"),
+    "docs/plugins/template.md 1": ("ip-10-0-0-7.example.", "A", "IN"),
+    "docs/plugins/template.md 2": ("a.invalid.", "A", "IN"),
+}
 # What comes of it where that is not NOERROR from each block.
 OUTCOMES = {
     # We are none of those that may ask.
@@ -37,6 +41,7 @@ OUTCOMES = {
     "docs/plugins/etcd.md 2": ["SERVFAIL"],
     "docs/plugins/etcd.md 3": ["REFUSED"],
     "docs/plugins/loop.md 1": ["a loop"],
+    "docs/plugins/template.md 2": ["NXDOMAIN"],
 }
 PATIENCE = 30.0
 

@@ -74,7 +74,9 @@ pub fn chain(
             config::Stage::Log { names, classes, format } => {
                 Box::new(Log::new(names, classes, format, ring.clone())?)
             }
-            config::Stage::Python(python) => Box::new(Python::new(python, label(&python.name))),
+            config::Stage::Python(python) => {
+                Box::new(Python::new(python, label(&python.name), guard()))
+            }
             config::Stage::Whoami {} => Box::new(Whoami { label: label("whoami") }),
             config::Stage::Cache(wanted) => {
                 let local = local_labels(&config.stages).map(&mut label).collect();

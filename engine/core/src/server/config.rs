@@ -268,6 +268,9 @@ pub struct Python {
     pub networks: Vec<Network>,
     pub deadline_ms: u64,
     pub on_failure: OnFailure,
+    /// It would forge answers: it is passed over in zones that are signed here.
+    #[serde(default)]
+    pub unsigned_only: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

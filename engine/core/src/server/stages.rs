@@ -15,6 +15,7 @@ use crate::server::config::{self, OnFailure};
 use crate::server::metrics::Observation;
 use crate::server::ring::{Ring, level};
 use crate::server::routes::{ChainZones, Found, NameSet, Served, find_zone};
+use crate::server::rules::Guard;
 
 /// *prometheus*.
 pub struct Metrics;
@@ -201,10 +202,12 @@ pub struct Python {
     types: Vec<u16>,
     zones: NameSet,
     networks: Vec<config::Network>,
+    /// Of one that is passed over in zones that are signed here.
+    guard: Option<Guard>,
 }
 
 impl Python {
-    pub fn new(config: &config::Python, label: usize) -> Self {
+    pub fn new(config: &config::Python, label: usize, guard: Guard) -> Self {
         Self {
             plugin: config.plugin,
             label,
@@ -213,6 +216,7 @@ impl Python {
             types: config.types.clone(),
             zones: config.zones.iter().map(|origin| origin.0.clone()).collect(),
             networks: config.networks.clone(),
+            guard: config.unsigned_only.then_some(guard),
         }
     }
 
@@ -222,6 +226,7 @@ impl Python {
         (self.types.is_empty() || self.types.contains(&exchange.query.qtype))
             && (self.zones.is_empty() || name.ancestors().any(|a| self.zones.contains(a)))
             && (self.networks.is_empty() || self.networks.iter().any(|n| n.contains(client)))
+            && !self.guard.as_ref().is_some_and(|guard| guard.is_signed(exchange.query))
     }
 }
 

@@ -94,9 +94,16 @@ impl TryFrom<String> for Pattern {
 }
 
 impl Pattern {
-    /// How many groups it has.
-    pub fn groups(&self) -> usize {
-        self.0.captures_len() - 1
+    /// Its groups in the order of their numbers, the whole first, with their names if they have some.
+    pub fn names(&self) -> Vec<Option<String>> {
+        self.0.capture_names().map(|name| name.map(str::to_owned)).collect()
+    }
+
+    /// What the groups matched in `text`, the whole first; empty for one that is not in it.
+    pub fn matched(&self, text: &str) -> Option<Vec<String>> {
+        let groups = self.0.captures(text)?;
+        let found = groups.iter().map(|group| group.map_or("", |found| found.as_str()).to_owned());
+        Some(found.collect())
     }
 
     /// `to` with `{N}` replaced by what the group N matched in `text`; None if nothing matches.
