@@ -30,6 +30,7 @@ OWNER: Mapping[str, Owner] = {
     "cancel": "server",
     "chaos": "server",
     "debug": "server",
+    "erratic": "server",
     "header": "server",
     "hosts": "server",
     "loadbalance": "server",
@@ -72,7 +73,7 @@ ABSENT = frozenset(
     {
         *("metadata", "geoip", "tls", "trace", "pprof", "dns64", "tsig", "dnssec"),
         *("transfer", "route53", "azure", "clouddns", "k8s_external", "kubernetes"),
-        *("autopath", "secondary", "grpc", "erratic"),
+        *("autopath", "secondary", "grpc"),
         *("multisocket", "quic", "nomad"),
     }
 )

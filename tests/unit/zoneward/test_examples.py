@@ -29,6 +29,8 @@ from zoneward import checking
 # What is asked where it is not for the SOA of example.org, or of the block's zone.
 QUESTIONS = {
     "docs/plugins/chaos.md 1": ("version.bind.", "TXT", "CH"),
+    "docs/plugins/erratic.md 1": ("example.org.", "A", "IN"),
+    "docs/plugins/erratic.md 2": ("example.org.", "A", "IN"),
     "docs/plugins/template.md 1": ("ip-10-0-0-7.example.", "A", "IN"),
     "docs/plugins/template.md 2": ("a.invalid.", "A", "IN"),
 }
