@@ -56,7 +56,7 @@ rust:
 	$(CARGO) test --quiet --manifest-path $(RUST) --package zoneward-core
 
 unit: build
-	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/property
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/property
 
 fuzz: ## a minute of hostile bytes for every parser
 	ZONEWARD_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --quiet --manifest-path $(RUST) \
