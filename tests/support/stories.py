@@ -146,6 +146,7 @@ LONG = frozenset(
     {
         "key signing keys, one upon another",
         "a lost key and its successor, which was standing by",
+        "two lost keys, and a successor of both that is lost",
         "a lost key signing key in a rollover",
         "a lost key signing key in a rollover, DS first",
         "keystore away, key signing key",
