@@ -104,7 +104,7 @@ class Scene:
         )
         # What a resolver took for insecure, as long as it knew of no DS, it gives as insecure until
         # its own TTL ends.
-        known = time.monotonic() + self._ttl + 2
+        known = time.monotonic() + TTL + 2
         self.wait(lambda: time.monotonic() > known, "the end of answers of before the DS")
         self.expects.authenticated = True
         self.note("from here on", "every answer is to be authenticated")
