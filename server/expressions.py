@@ -2,7 +2,9 @@
 written in it; what they mean is told in `server.querytests`."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import attrs
 
@@ -103,14 +105,15 @@ class _Source:
     def __init__(self, tokens: tuple[Token, ...], after: Place) -> None:
         self.text = " ".join(token.text for token in tokens)
         self._tokens, self._after = tokens, after
+        self._starts = list(accumulate((len(token.text) + 1 for token in tokens), initial=0))
 
     def place(self, at: int) -> Place:
-        for token in self._tokens:
-            if at <= len(token.text):
-                column = token.place.column + at + token.quoted
-                return attrs.evolve(token.place, column=column)
-            at -= len(token.text) + 1
-        return self._after
+        word = bisect_right(self._starts, at) - 1
+        if word == len(self._tokens):
+            return self._after
+        token, within = self._tokens[word], at - self._starts[word]
+        column = token.place.column + within + token.quoted
+        return attrs.evolve(token.place, column=column)
 
 
 @attrs.frozen

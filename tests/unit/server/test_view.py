@@ -333,5 +333,5 @@ def test_what_can_be_no_name_is_warned_of(name: str) -> None:
 
 
 def test_a_long_expression() -> None:
-    steps = compiled(" || ".join(["size() == 1"] * 1000)).config.chains[0].when
-    assert len(steps) == 1000
+    steps = compiled(" || ".join(["size() == 1"] * 5000)).config.chains[0].when
+    assert len(steps) == 5000
