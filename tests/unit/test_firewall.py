@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dns.exception
 import dns.flags
 import pytest
-from answering import Answering, answering, extended_errors, rcode, shown
+from answering import Answering, answering, rcode, shown, told
 from keymaker import plan, sign_new
 from upstream import Heard, reply_to, upstream
 
@@ -49,15 +48,6 @@ def guarded(lines: str, *, around: str = "") -> Iterator[Answering]:
 def hits(running: Answering) -> dict[str, int]:
     found = decode(running.server.stats()).hits
     return {("dry " if one.dry else "") + one.rule: one.count for one in found}
-
-
-def told(running: Answering, name: str, rtype: str = "A", **how: object) -> object:
-    """What is said: rcode, extended errors, answer; or silence."""
-    try:
-        reply = running.ask(name, rtype, timeout=0.4, **how)  # type: ignore[arg-type]
-    except dns.exception.Timeout:
-        return "silence"
-    return rcode(reply), extended_errors(reply), shown(reply)
 
 
 PLAIN = ("NOERROR", [], ["60 A 192.0.2.1"])
